@@ -1,0 +1,94 @@
+"""Values that travel between the rooms; they hold data and know nobody."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from beholder.errors import BeholderError
+
+U8 = NDArray[np.uint8]
+F32 = NDArray[np.float32]
+Tensor = NDArray[np.generic]
+
+
+class Kind(Enum):
+    """What a scorer judges, and so what it needs beside the candidate."""
+
+    FIDELITY = "FIDELITY"
+    """How near the candidate is to a reference."""
+    QUALITY = "QUALITY"
+    """How good the candidate looks by itself."""
+    ADHERENCE = "ADHERENCE"
+    """How well the candidate shows what a prompt says."""
+    PREFERENCE = "PREFERENCE"
+    """How much people prefer the candidate, given a prompt or not."""
+    SAFETY = "SAFETY"
+    """How unsafe the candidate is, with labels."""
+    CONTENT = "CONTENT"
+    """What the candidate shows, as labels; not ordered from bad to good."""
+
+
+class Direction(Enum):
+    """Which way a score gets better."""
+
+    HIGHER_IS_BETTER = "HIGHER_IS_BETTER"
+    LOWER_IS_BETTER = "LOWER_IS_BETTER"
+    UNORDERED = "UNORDERED"
+    """The score can't rank candidates (a label's confidence, say)."""
+
+
+class Priority(IntEnum):
+    """Who goes first when the queue holds both; lower runs first."""
+
+    INTERACTIVE = 0
+    BATCH = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedImage:
+    """A whole JPEG, PNG or WebP file as bytes."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RawImage:
+    """Decoded sRGB pixels: uint8, shape (H, W, 3), C-contiguous, not modified by anyone."""
+
+    pixels: U8
+
+
+Image = EncodedImage | RawImage
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One thing to judge: a candidate, and a reference or prompt where a scorer needs it."""
+
+    candidate: Image
+    reference: Image | None = None
+    prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One named part of a score, 0 to 1."""
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One scorer's answer: a finite float, with its labels from likely to unlikely where it has any."""
+
+    value: float
+    labels: tuple[Label, ...] = ()
+
+
+Outcome = Score | BeholderError
+SampleResult = Mapping[str, Outcome]
+"""Scorer name -> its score or the error that it met, in the order asked."""
