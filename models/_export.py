@@ -1,0 +1,80 @@
+"""What every export.py does: read its arguments, trace a module, and write one whole file that has the same bytes on every run.
+
+No file names its maker's version or holds a path, and no arithmetic is folded at export: weights stay as their authors
+published them, so that a digest depends on the pinned packages and not on the machine.
+"""
+
+import argparse
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import onnx
+import torch
+
+OPSET = 17
+IR_VERSION = 8
+
+
+def parse_arguments(weights: int = 0) -> argparse.Namespace:
+    """Read `--output PATH` and `--weights FILE`, which must be there `weights` times."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--output", type=Path, required=True, help="the .onnx file to write")
+    parser.add_argument("--weights", type=Path, action="append", default=[], help="one for each [[source]], in order")
+    arguments = parser.parse_args()
+    if len(arguments.weights) != weights:
+        parser.error(f"--weights: want {weights}, got {len(arguments.weights)}")
+    return arguments
+
+
+def trace(
+    module: torch.nn.Module,
+    inputs: Mapping[str, torch.Tensor],
+    outputs: Sequence[str],
+    dynamic: Mapping[str, Mapping[int, str]],
+    output: Path,
+) -> None:
+    """Trace `module` on example `inputs` and write the graph to `output`.
+
+    Args:
+        dynamic: tensor name -> axis -> name, for each axis that may change.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the TorchScript exporter is old, and is the one that takes seconds
+        torch.onnx.export(
+            module.eval(),
+            tuple(inputs.values()),
+            str(output),
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes={name: dict(axes) for name, axes in dynamic.items()},
+            opset_version=OPSET,
+            do_constant_folding=False,
+            dynamo=False,
+        )
+    save(onnx.load(output), output)
+
+
+def trace_pair(module: torch.nn.Module, output: Path, side_px: int) -> None:
+    """Trace a FIDELITY scorer of two uint8 images of any one size, on examples of `side_px`."""
+    example = torch.zeros(1, side_px, side_px, 3, dtype=torch.uint8)
+    axes = {0: "rows", 1: "height", 2: "width"}
+    dynamic = {"candidate": axes, "reference": axes, "score": {0: "rows"}}
+    trace(module, {"candidate": example, "reference": example}, ["score"], dynamic, output)
+
+
+def save(model: onnx.ModelProto, output: Path) -> None:
+    """Check a graph and write it without what differs between runs.
+
+    Raises:
+        ValueError: a weight lies in another file.
+        onnx.checker.ValidationError: the graph is not valid.
+    """
+    for tensor in model.graph.initializer:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            raise ValueError(f"{output}: weight {tensor.name} lies in another file")
+    for node in model.graph.node:
+        node.ClearField("doc_string")
+    model.producer_name, model.producer_version, model.ir_version = "beholder", "", IR_VERSION
+    onnx.checker.check_model(model, full_check=True)
+    output.write_bytes(model.SerializeToString(deterministic=True))

@@ -1,0 +1,28 @@
+"""Writes the graph of psnr: constants only, no weights."""
+
+import sys
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from _export import parse_arguments, trace_pair  # noqa: E402 (found through the line above)
+
+FLOOR = 1e-8
+"""Added to the mean squared error, as piq 0.8 does: the same image twice has 80 dB, not infinity."""
+
+
+class Psnr(torch.nn.Module):
+    """Peak signal-to-noise ratio over all pixels and channels of RGB images in [0, 1]."""
+
+    def forward(self, candidate: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+        """Map uint8 (N, H, W, 3) pairs to decibels (N,), 0 to 80."""
+        difference = candidate.to(torch.float32) - reference.to(torch.float32)
+        # Averaged row by row: a float32 sum over a whole image would lose digits as it grows.
+        error = (difference * difference).mean(dim=(2, 3)).mean(dim=1) / 255**2
+        return (-10 * torch.log10(error + FLOOR)).clamp(0, 80)
+
+
+if __name__ == "__main__":
+    trace_pair(Psnr(), parse_arguments().output, side_px=16)

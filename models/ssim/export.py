@@ -1,0 +1,60 @@
+"""Writes the graph of ssim: constants only, no weights."""
+
+import math
+import sys
+from pathlib import Path
+
+import torch
+from torch.nn.functional import conv2d
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from _export import parse_arguments, trace_pair  # noqa: E402 (found through the line above)
+
+SIGMA, TAPS = 1.5, 11
+C1, C2 = 0.01**2, 0.03**2
+
+
+class Ssim(torch.nn.Module):
+    """Structural similarity (Wang et al. 2004) with the authors' Gaussian window, per channel of RGB in [0, 1].
+
+    With d = x - y the two factors of the paper are
+
+        luminance   (2 mx my + C1) / (mx² + my² + C1)  =  1 - md² / (mx² + my² + C1)
+        structure   (2 sxy + C2) / (sxx + syy + C2)    =  1 - sdd / (sxx + syy + C2)
+
+    The right-hand forms need one blur less, give exactly 1 for equal images, and don't lose the small differences
+    between similar images to the rounding of sxy.
+    """
+
+    window: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        weights = [math.exp(-((tap - TAPS // 2) ** 2) / (2 * SIGMA**2)) for tap in range(TAPS)]
+        window = torch.tensor([weight / math.fsum(weights) for weight in weights])
+        self.register_buffer("window", window.repeat(12, 1, 1, 1))
+
+    def forward(self, candidate: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+        """Map uint8 (N, H, W, 3) pairs to scores (N,), -1 to 1; sides of at least 11 px."""
+        x, y = _centred(candidate), _centred(reference)
+        d = x - y
+        mx, my, mss, mdd = self._blur(torch.cat([x, y, x * x + y * y, d * d], dim=1)).chunk(4, dim=1)
+        md = mx - my
+        luminance = 1 - md * md / ((mx + 0.5) ** 2 + (my + 0.5) ** 2 + C1)
+        structure = 1 - (mdd - md * md) / (mss - mx * mx - my * my + C2)
+        # Averaged axis by axis: a float32 sum over a whole image would lose digits as it grows.
+        return (luminance * structure).mean(dim=3).mean(dim=2).mean(dim=1).clamp(-1, 1)
+
+    def _blur(self, planes: torch.Tensor) -> torch.Tensor:
+        """Blur each of 12 planes where the whole window fits: (N, 12, H, W) to (N, 12, H - 10, W - 10)."""
+        return conv2d(conv2d(planes, self.window, groups=12), self.window.transpose(2, 3), groups=12)
+
+
+def _centred(pixels: torch.Tensor) -> torch.Tensor:
+    """Turn uint8 (N, H, W, 3) into (N, 3, H, W) around 0, where a difference of squares keeps the most digits."""
+    return pixels.permute(0, 3, 1, 2).to(torch.float32) / 255 - 0.5
+
+
+if __name__ == "__main__":
+    trace_pair(Ssim(), parse_arguments().output, side_px=32)
