@@ -7,7 +7,9 @@ from typing import Protocol
 class Clock(Protocol):
     """Tells monotonic time in seconds; only differences mean anything."""
 
-    def __call__(self) -> float: ...
+    def __call__(self) -> float:
+        """Return now."""
+        ...
 
 
 monotonic: Clock = time.perf_counter

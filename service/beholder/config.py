@@ -28,7 +28,7 @@ class Config:
     metrics_address: str = _setting("127.0.0.1:9464", "host:port of /metrics for Prometheus; port 0 picks a free one")
     models: tuple[str, ...] = _setting((), "folders of scorer folders, separated by ':'; empty: the shipped scorers")
     scorers: tuple[str, ...] = _setting((), "names of the scorers to serve, separated by ','; empty: all exported ones")
-    device: str = _setting("auto", "auto, cuda or cpu; cuda refuses to start without it", choices=("auto", "cuda", "cpu"))
+    device: str = _setting("auto", "auto, cuda or cpu; cuda refuses to start without", choices=("auto", "cuda", "cpu"))
     device_id: int = _setting(0, "which CUDA device", 0, 255)
     intra_op_threads: int = _setting(1, "threads inside one run on the CPU", 1, 1024)
     runners: int = _setting(0, "runs at the same time on the CPU; 0: one per core", 0, 1024)
@@ -42,8 +42,8 @@ class Config:
     max_message_mb: int = _setting(256, "MiB in one gRPC message", 1, 2047)
     max_image_mb: float = _setting(16.0, "MiB of one encoded image", 0.001, 2047.0)
     max_image_mpx: float = _setting(40.0, "megapixels of one image, checked before it is decoded", 0.001, 1000.0)
-    cache_mb: int = _setting(64, "MiB of embeddings and single-image results kept for repeated images; 0: off", 0, 1_000_000)
-    drain_delay_s: float = _setting(0.0, "on SIGTERM, how long to serve on while balancers see NOT_SERVING", 0.0, 3600.0)
+    cache_mb: int = _setting(64, "MiB of embeddings and results kept for repeated images; 0: off", 0, 1_000_000)
+    drain_delay_s: float = _setting(0.0, "on SIGTERM, how long to serve on as NOT_SERVING", 0.0, 3600.0)
     drain_s: float = _setting(30.0, "on SIGTERM, how long calls in flight may take to finish", 0.0, 3600.0)
     log_level: str = _setting("info", "debug, info, warning or error", choices=("debug", "info", "warning", "error"))
 
@@ -97,11 +97,11 @@ def _parse(spec: dataclasses.Field[Any], text: str) -> Any:
 
 def _check(spec: dataclasses.Field[Any], value: Any) -> None:
     name, meta = PREFIX + spec.name.upper(), spec.metadata
-    if choices := meta.get("choices"):
-        if value not in choices:
-            near = difflib.get_close_matches(str(value), choices, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise ConfigError(f"{name}: want one of {', '.join(choices)}, got {value!r}{hint}")
+    choices = meta.get("choices", (value,))
+    if value not in choices:
+        near = difflib.get_close_matches(str(value), choices, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ConfigError(f"{name}: want one of {', '.join(choices)}, got {value!r}{hint}")
     if meta["low"] is not None and not meta["low"] <= value <= meta["high"]:
         raise ConfigError(f"{name}: want {meta['low']:g} to {meta['high']:g}, got {value!r}")
     if spec.name.endswith("address"):

@@ -161,8 +161,8 @@ class _Table:
     def tables(self, key: str) -> list["_Table"]:
         return [_Table(item, f"{self._where}: [[{key}]]") for item in self.get(key, list, [])]
 
-    def keys(self) -> list[str]:
-        return list(self._data)
+    def __contains__(self, key: str) -> bool:
+        return key in self._data
 
     def done(self) -> None:
         for key in self._data:
@@ -230,7 +230,7 @@ def _read_graph(table: _Table, folder: Path) -> GraphSpec:
         own = table.table(device)
         rows[device] = own.get("max_batch_rows", int, default_rows)
         options[device] = {key: str(value) for key, value in own.get("options", dict, {}).items()}
-        if "file" in own.keys():
+        if "file" in own:
             variants[device] = GraphFile(folder / own.get("file", str), own.get("sha256", str))
         own.done()
     table.done()
