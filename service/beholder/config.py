@@ -84,7 +84,7 @@ def split_address(address: str) -> tuple[str, int]:
 
 
 def _parse(spec: dataclasses.Field[Any], text: str) -> Any:
-    kind = type(spec.default)
+    kind: Any = type(spec.default)
     if kind is tuple:
         separator = ":" if spec.name == "models" else ","
         return tuple(part.strip() for part in text.split(separator) if part.strip())
