@@ -1,0 +1,106 @@
+# The verbs of a day: `make help` lists them. A stamp in .venv says what is installed; it is older than pyproject.toml
+# when that has to be done again.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3.13 python3.12 python3.11 python3
+DEVICE ?= $(if $(wildcard /proc/driver/nvidia/version)$(shell command -v nvidia-smi),gpu,cpu)
+PROTOS := $(wildcard proto/beholder/v1/*.proto)
+.DEFAULT_GOAL := help
+
+.PHONY: help run test check export bench soak gpu-check proto baseline models clean
+
+help: ## list the verbs
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+run: $(VENV)/.serve ## install, export the default scorers, serve on 127.0.0.1:50051
+	@$(BIN)/beholder export --check >/dev/null 2>&1 || $(MAKE) --no-print-directory export ARGS=
+	@exec $(BIN)/beholder serve $(ARGS)
+
+test: $(VENV)/.dev ## run the tests; ARGS="-k queue" picks some
+	@$(BIN)/beholder export
+	@$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/.dev ## lint, types, import contracts, wire, generated code, committed graphs
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/buf lint proto
+	$(BIN)/buf format --diff --exit-code proto
+	$(BIN)/buf breaking proto --against proto/baseline.binpb
+	@rm -rf .cache/generated && mkdir -p .cache/generated
+	@$(call generate,.cache/generated)
+	diff -r -x __init__.py -x __pycache__ .cache/generated/beholder/v1 service/beholder/v1
+	@$(MAKE) --no-print-directory models
+
+export: $(VENV)/.export ## build the default scorers' graphs; ARGS="--all" or names pick others
+	@$(BIN)/beholder export $(ARGS)
+
+bench: $(VENV)/.dev ## measure the service against a plain loop over the same work
+	@$(BIN)/beholder export
+	@$(BIN)/python tests/bench/throughput.py $(ARGS)
+
+soak: $(VENV)/.dev ## 10,000 requests, good, bad and cancelled, with a SIGTERM at the end
+	@$(BIN)/beholder export
+	@$(BIN)/pytest -m slow tests/load $(ARGS)
+
+gpu-check: $(VENV)/.dev ## prove on a GPU machine that CUDA runs the scorers and agrees with the CPU
+	@$(BIN)/beholder export
+	@$(BIN)/python tests/bench/gpu_check.py $(ARGS)
+
+proto: $(VENV)/.dev ## generate service/beholder/v1 from proto/
+	@$(call generate,service)
+
+baseline: $(VENV)/.dev ## at a release: record the wire that later versions must not break
+	$(BIN)/buf build proto --exclude-source-info --output proto/baseline.binpb
+
+models: $(VENV)/.dev ## prove that export.py still makes each committed graph, byte for byte
+	@mkdir -p .cache/models
+	@for graph in $$(git ls-files 'models/*/model.onnx'); do \
+	  folder=$$(dirname $$graph); again=.cache/models/$$(basename $$folder).onnx; \
+	  $(BIN)/python $$folder/export.py --output $$again && cmp $$graph $$again || exit 1; \
+	  echo "$$graph: export.py makes the same bytes"; \
+	done
+
+clean: ## remove the environment, caches and graphs that can be built again
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	git clean -fqX models
+
+define generate
+PATH="$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iproto --python_out=$(1) --grpc_python_out=$(1) \
+  --mypy_out=quiet:$(1) --mypy_grpc_out=quiet:$(1) $(PROTOS)
+endef
+
+$(VENV)/.made:
+	@python=; for name in $(PYTHON); do \
+	  "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && python=$$name && break; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "Beholder needs Python 3.11 or newer; none of these is: $(PYTHON)" >&2; \
+	  echo "Name yours: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; \
+	fi; \
+	echo "==> $(VENV), with $$($$python --version)"; \
+	if "$$python" -c 'import ensurepip' 2>/dev/null; then \
+	  "$$python" -m venv $(VENV); \
+	elif "$$python" -m pip --version >/dev/null 2>&1; then \
+	  "$$python" -m venv --without-pip $(VENV) && "$$python" -m pip --python $(BIN)/python install --quiet pip; \
+	else \
+	  echo "$$python has neither pip nor ensurepip; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; \
+	fi
+	@touch $@
+
+$(VENV)/.serve: pyproject.toml | $(VENV)/.made
+	@echo "==> what serving needs, for $(DEVICE)"
+	@$(BIN)/pip install --editable '.[$(DEVICE)]'
+	@touch $@
+
+$(VENV)/.export: pyproject.toml | $(VENV)/.made
+	@echo "==> what building graphs needs (torch: the largest part)"
+	@$(BIN)/pip install --editable '.[$(DEVICE),export]'
+	@touch $@ $(VENV)/.serve
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/.made
+	@echo "==> what tests and checks need"
+	@$(BIN)/pip install --editable '.[$(DEVICE),export,dev]'
+	@touch $@ $(VENV)/.export $(VENV)/.serve
