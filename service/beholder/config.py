@@ -35,6 +35,7 @@ class Config:
     decode_threads: int = _setting(0, "images decoded at the same time; 0: one per core", 0, 1024)
     max_queue_rows: int = _setting(4096, "rows admitted and not yet answered; more are refused", 1, 10_000_000)
     max_queue_mb: int = _setting(1024, "MiB of samples admitted and not yet answered; more are refused", 1, 1_000_000)
+    max_prepared_mb: int = _setting(512, "MiB of decoded pixels that may wait for the device", 1, 1_000_000)
     max_batch_rows: int = _setting(0, "rows in one batch; 0: what each scorer declares for the device", 0, 4096)
     queue_delay_ms: float = _setting(0.0, "how long an idle device waits for a batch to fill", 0.0, 10_000.0)
     default_timeout_s: float = _setting(60.0, "deadline of a call that brings none", 0.001, 86_400.0)

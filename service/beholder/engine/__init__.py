@@ -1,0 +1,1 @@
+"""The engine: many callers become one batch."""

@@ -1,0 +1,135 @@
+"""The composition root: builds the rooms, warms up, serves, drains and stops; alone knows every room."""
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import os
+import platform
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import beholder
+from beholder.clock import monotonic
+from beholder.config import Config, split_address
+from beholder.engine.engine import Engine
+from beholder.errors import ConfigError
+from beholder.metrics import Metrics
+from beholder.rpc.health import POLL_S, Health
+from beholder.rpc.server import build_server, listen
+from beholder.runtime.device import choose_device
+from beholder.runtime.session import Device
+from beholder.scoring.catalog import load_catalog, shipped_models
+from beholder.scoring.load import Loaded, load_scorers
+
+log = logging.getLogger(__name__)
+GRACE_S = 1.0
+"""After the drain: for answers that are being written, and for streams that are idle."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A built engine with what it was built from."""
+
+    config: Config
+    metrics: Metrics
+    engine: Engine
+    loaded: Loaded
+
+
+def build(config: Config) -> Service:
+    """Load the scorers and build the engine; it takes requests after `engine.start()`.
+
+    Raises:
+        ConfigError: a setting, a scorer folder, a model file or the device is wrong.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    runners = config.runners or max(1, cores // config.intra_op_threads)
+    config = dataclasses.replace(config, runners=runners, decode_threads=config.decode_threads or cores)
+    metrics = Metrics()
+    device = choose_device(config.device, config.device_id, config.intra_op_threads)
+    catalog = load_catalog([Path(folder) for folder in config.models] or [shipped_models()])
+    loaded = load_scorers(catalog, config.scorers, device, config.max_batch_rows)
+    engine = Engine(catalog, loaded, config, device.kind, monotonic, metrics)
+    _describe(loaded, device, metrics)
+    return Service(config, metrics, engine, loaded)
+
+
+def serve(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT, then drain.
+
+    Raises:
+        ConfigError: start-up can't go on.
+    """
+    logging.basicConfig(
+        level=config.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    asyncio.run(_serve(build(config)))
+
+
+async def _serve(service: Service) -> None:
+    engine, metrics, config = service.engine, service.metrics, service.config
+    health = Health(engine, metrics)
+    await health.start()
+    server = build_server(engine, health, config, metrics)
+    address = listen(server, config.address)
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    with _metrics_server(metrics, config.metrics_address) as metrics_address:
+        await server.start()
+        await asyncio.to_thread(engine.start)
+        await health.serve()
+        _welcome(service, address, metrics_address)
+        while not stopping.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), POLL_S)
+            await health.refresh()
+        await health.drain()
+        log.info("draining")
+        await asyncio.sleep(config.drain_delay_s)
+        if not await asyncio.to_thread(engine.drain, config.drain_s):
+            log.warning("some calls were still in flight after %g s; they are cancelled", config.drain_s)
+        await server.stop(GRACE_S)
+        await asyncio.to_thread(engine.stop)
+        log.info("stopped")
+
+
+@contextlib.contextmanager
+def _metrics_server(metrics: Metrics, address: str) -> Iterator[str]:
+    host, port = split_address(address)
+    try:
+        server, thread = metrics.serve(host, port)
+    except OSError as error:
+        raise ConfigError(f"BEHOLDER_METRICS_ADDRESS: can't listen on {address}: {error.strerror}") from None
+    try:
+        yield f"{host}:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _welcome(service: Service, address: str, metrics_address: str) -> None:
+    for name, reason in sorted(service.loaded.missing.items()):
+        log.warning("not served: %s: %s", name, reason)
+    names = ", ".join(sorted(service.loaded.scorers))
+    print(f"beholder: {len(service.loaded.scorers)} scorers: {names}", flush=True)  # noqa: T201 - for the operator
+    print(f"beholder: serving on {address}, metrics on http://{metrics_address}/metrics", flush=True)  # noqa: T201
+    at = "" if address == Config.address else f" --address {address}"
+    print(f"beholder: try: beholder score PHOTO.jpg{at}", flush=True)  # noqa: T201
+
+
+def _describe(loaded: Loaded, device: Device, metrics: Metrics) -> None:
+    metrics.build.info({"version": beholder.__version__, "python": platform.python_version(), "device": device.kind})
+    for name, seconds in loaded.load_seconds.items():
+        metrics.load_seconds.labels(name).set(seconds)
+    for name, graph in loaded.graphs.items():
+        metrics.provider.labels(name, graph.session.provider).set(1)
+        log.info("graph %s@%d runs on %s", name, graph.version, graph.session.provider)
+    for scorer in loaded.scorers.values():
+        spec = scorer.spec
+        metrics.scorer_info.labels(spec.name, spec.version, spec.kind.name, scorer.graph.name, scorer.digest).set(1)

@@ -1,0 +1,93 @@
+"""The door: what is in flight is bounded in rows and bytes, and what comes too late is refused before any work."""
+
+import threading
+
+from beholder.clock import Clock
+from beholder.errors import DeadlinePassed, QueueFull, Unavailable
+from beholder.metrics import Metrics
+
+RETRY_S = 0.1
+"""Retry hint while the cost model knows nothing yet."""
+MAX_RETRY_S = 5.0
+
+
+class Admission:
+    """Counts what is in flight; thread-safe.
+
+    Args:
+        max_rows: rows admitted and not yet released.
+        max_bytes: bytes of samples admitted and not yet released.
+    """
+
+    def __init__(self, max_rows: int, max_bytes: int, clock: Clock, metrics: Metrics) -> None:
+        self._max_rows = max_rows
+        self._max_bytes = max_bytes
+        self._clock = clock
+        self._metrics = metrics
+        self._rows = self._bytes = 0
+        self._closed_because = "the server is starting"
+        self._changed = threading.Condition()
+        metrics.in_flight_rows.set_function(lambda: self._rows)
+        metrics.in_flight_bytes.set_function(lambda: self._bytes)
+
+    def open(self) -> None:
+        """Let requests in."""
+        with self._changed:
+            self._closed_because = ""
+
+    def close(self, because: str) -> None:
+        """Let no more requests in."""
+        with self._changed:
+            self._closed_because = because
+
+    def admit(self, rows: int, size_bytes: int, deadline_s: float, expected_s: float | None) -> None:
+        """Let a request in, or say why not.
+
+        Args:
+            rows: rows that it will put into queues.
+            size_bytes: of its samples.
+            deadline_s: when its caller stops waiting.
+            expected_s: seconds until it would be done; None where nobody knows.
+
+        Raises:
+            Unavailable: not started, or draining.
+            QueueFull: too many rows or bytes in flight.
+            DeadlinePassed: over, or can't be met.
+        """
+        left_s = deadline_s - self._clock()
+        with self._changed:
+            if self._closed_because:
+                self._metrics.refusals.labels("closed").inc()
+                raise Unavailable(self._closed_because, 1.0)
+            if left_s <= 0.0:
+                self._metrics.refusals.labels("deadline_passed").inc()
+                raise DeadlinePassed(f"the deadline passed {-left_s:.3f} s before the request arrived")
+            self._check_room(rows, self._rows, self._max_rows, "rows", expected_s)
+            self._check_room(size_bytes, self._bytes, self._max_bytes, "bytes", expected_s)
+            if expected_s is not None and expected_s > left_s:
+                self._metrics.refusals.labels("deadline_unreachable").inc()
+                raise DeadlinePassed(
+                    f"the deadline is {left_s:.3f} s away and the answer about {expected_s:.3f} s", expected_s - left_s
+                )
+            self._rows += rows
+            self._bytes += size_bytes
+
+    def release(self, rows: int, size_bytes: int) -> None:
+        """Take back what `admit` counted."""
+        with self._changed:
+            self._rows -= rows
+            self._bytes -= size_bytes
+            if self._rows == 0:
+                self._changed.notify_all()
+
+    def wait_idle(self, timeout_s: float) -> bool:
+        """Block until nothing is in flight; False where that took too long."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._rows == 0, timeout_s)
+
+    def _check_room(self, more: int, used: int, limit: int, unit: str, expected_s: float | None) -> None:
+        if used + more <= limit:
+            return
+        self._metrics.refusals.labels(f"queue_{unit}").inc()
+        retry_s = min(expected_s or RETRY_S, MAX_RETRY_S)
+        raise QueueFull(f"{used} {unit} are in flight and this request brings {more}; the limit is {limit}", retry_s)

@@ -1,0 +1,44 @@
+"""How long a batch takes, learned from the batches that ran: time = a + b * work, where a row of fixed size is work 1.
+
+Least squares with forgetting, as BentoML's CORK dispatcher has it, so that the model follows a machine that
+gets busier. It answers None until it has seen enough, and nobody is refused on a guess.
+"""
+
+FORGET = 0.98
+"""What an observation still weighs after the next one; about the last 50 count."""
+ENOUGH = 3
+
+
+class CostModel:
+    """Learns seconds from work. Not thread-safe: its owner holds a lock."""
+
+    def __init__(self) -> None:
+        self._seen = 0
+        self._n = self._rows = self._x = self._y = self._xx = self._xy = 0.0
+
+    def observe(self, rows: int, work: float, seconds: float) -> None:
+        """Learn from one batch that ran."""
+        self._seen += 1
+        self._rows = self._rows * FORGET + rows
+        self._n = self._n * FORGET + 1.0
+        self._x = self._x * FORGET + work
+        self._y = self._y * FORGET + seconds
+        self._xx = self._xx * FORGET + work * work
+        self._xy = self._xy * FORGET + work * seconds
+
+    def coefficients(self) -> tuple[float, float] | None:
+        """Return (a, b) in seconds and seconds per unit of work, neither below 0; None before enough was seen."""
+        if self._seen < ENOUGH:
+            return None
+        mean_x, mean_y = self._x / self._n, self._y / self._n
+        variance = self._xx / self._n - mean_x * mean_x
+        slope = (self._xy / self._n - mean_x * mean_y) / variance if variance > 1e-6 * mean_x * mean_x else 0.0
+        intercept = mean_y - slope * mean_x
+        if slope <= 0.0 or intercept < 0.0:
+            return 0.0, mean_y / mean_x
+        return intercept, slope
+
+    def predict(self, batches: float, rows: float) -> float | None:
+        """Return the seconds that `rows` mean rows in `batches` batches take on one runner."""
+        known = self.coefficients()
+        return None if known is None else known[0] * batches + known[1] * rows * self._x / self._rows

@@ -1,0 +1,331 @@
+"""Many callers become few batches: admit, prepare once per image, run once per graph, answer every scorer.
+
+    submit ─ door ─ prepare workers ─ Picture (decode once, prepare once) ─ Row ─┬─ lane ─ queue ─ run ─┐
+                         │ cache: seen before                                    └─ lane ─ …            │ batch
+    Job  ◄── SampleTask ◄┴──────────────────────── heads, finite check ◄────────────────────────────────┘
+
+A request is admitted whole or refused whole; after that a bad sample, a failed batch or a late row settles only
+its own outcomes, and every admitted sample gets one outcome from every scorer.
+"""
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+from beholder.clock import Clock
+from beholder.config import MIB, Config
+from beholder.engine.admission import Admission
+from beholder.engine.cache import OutputCache
+from beholder.engine.cost import CostModel
+from beholder.engine.job import Job, SampleTask
+from beholder.engine.lane import Lane, Row
+from beholder.engine.picture import Picture
+from beholder.engine.queue import BatchQueue, Entry
+from beholder.engine.workers import Workers
+from beholder.errors import DeadlinePassed, InputError, InvalidSample, ScorerNotExported, ScoringFailed, code_of
+from beholder.inputs.image import Limits
+from beholder.metrics import Metrics
+from beholder.scoring.catalog import Catalog
+from beholder.scoring.load import Loaded
+from beholder.scoring.scorer import Graph, Scorer, check_pixels, check_sample
+from beholder.scoring.spec import ScorerSpec
+from beholder.types import Image, Outcome, Priority, Sample, SampleResult, Tensor
+
+log = logging.getLogger(__name__)
+
+
+class Engine:
+    """Scores samples for many callers at once; thread-safe.
+
+    Args:
+        catalog: all scorers that are known.
+        loaded: those that can run.
+        config: limits and numbers of threads, with no zeros left in `runners` and `decode_threads`.
+        device: "cpu" or "cuda".
+    """
+
+    def __init__(
+        self, catalog: Catalog, loaded: Loaded, config: Config, device: str, clock: Clock, metrics: Metrics
+    ) -> None:
+        self.catalog, self.clock = catalog, clock
+        self._loaded, self._config, self._metrics = loaded, config, metrics
+        self._limits = Limits(int(config.max_image_mb * MIB), int(config.max_image_mpx * 1e6))
+        self._cache = OutputCache(config.cache_mb * MIB)
+        metrics.cache_bytes.set_function(lambda: self._cache.used_bytes)
+        self._admission = Admission(config.max_queue_rows, config.max_queue_mb * MIB, clock, metrics)
+        self._lock = threading.Lock()
+        self._held_bytes = 0
+        self._prepare_cost = CostModel()
+        self._preparers = Workers(
+            "prepare",
+            BatchQueue[SampleTask](max_batch_rows=1),
+            config.decode_threads,
+            self._prepare,
+            self._expire,
+            clock,
+            is_open=lambda: self._held_bytes < config.max_prepared_mb * MIB,
+        )
+        runners = config.runners if device == "cpu" else 1
+        slots = threading.Semaphore(runners if device == "cpu" else max(1, len(loaded.graphs)))
+        self._lanes = {
+            name: Lane(
+                graph,
+                runners,
+                () if device == "cpu" else _powers_of_two(graph.max_batch_rows),
+                slots,
+                config.queue_delay_ms / 1e3,
+                self._deliver,
+                self._release_row,
+                clock,
+                metrics,
+            )
+            for name, graph in loaded.graphs.items()
+        }
+
+    def start(self) -> None:
+        """Warm up every lane, then let requests in.
+
+        Raises:
+            Exception: a graph failed on its warm-up; the process should stop.
+        """
+        for lane in self._lanes.values():
+            lane.warm_up()
+            lane.workers.start()
+        self._preparers.start()
+        self._admission.open()
+
+    def drain(self, timeout_s: float) -> bool:
+        """Let no more requests in and wait for those inside; False where some were still inside at the end."""
+        self._admission.close("the server is shutting down")
+        return self._admission.wait_idle(timeout_s)
+
+    def stop(self) -> None:
+        """Stop the threads, after the batches that run."""
+        self._admission.close("the server is shutting down")
+        self._preparers.stop()
+        for lane in self._lanes.values():
+            lane.workers.stop()
+        self._loaded.close()
+
+    def not_ready_reason(self, name: str) -> str:
+        """Return why a scorer can't be asked, empty where it can."""
+        if name in self._loaded.missing:
+            return self._loaded.missing[name]
+        scorer = self._loaded.scorers.get(name)
+        if scorer is None:
+            return "not among the scorers that this server was told to serve"
+        lane = self._lanes[scorer.graph.name]
+        return "" if lane.is_ready else f"graph {scorer.graph.name} keeps failing or is stuck"
+
+    def submit(
+        self,
+        samples: Sequence[Sample | InputError],
+        scorers: Sequence[ScorerSpec],
+        *,
+        deadline_s: float,
+        priority: Priority = Priority.INTERACTIVE,
+        request_id: str = "",
+        on_result: Callable[[int, SampleResult], None] | None = None,
+    ) -> Job:
+        """Take in a request, whole or not at all; returns at once.
+
+        Args:
+            samples: at least 1, at most `max_samples`; an error is given back as that sample's outcome.
+            scorers: at least 1, each once, from this engine's catalogue.
+            deadline_s: on this engine's clock.
+            request_id: for the log.
+            on_result: told (sample index, results) as each sample is done, on a thread of the engine.
+
+        Raises:
+            InvalidSample: no samples, or too many.
+            ScorerNotExported: a scorer that this server has no graph for.
+            CapacityError: nothing of it was taken in; try later.
+        """
+        if not 1 <= len(samples) <= self._config.max_samples:
+            limit = self._config.max_samples
+            raise InvalidSample(f"want 1 to {limit} samples in one request, got {len(samples)}", "samples")
+        wanted = [self._scorer(spec.name) for spec in scorers]
+        graphs = {scorer.graph.name for scorer in wanted}
+        job = Job(samples, wanted, deadline_s, priority, request_id, on_result, self._sample_done)
+        expected_s = self._expected_s(len(samples), graphs, priority, deadline_s)
+        self._admission.admit(len(samples) * len(graphs), _job_bytes(job), deadline_s, expected_s)
+        self._metrics.input_bytes.inc(_job_bytes(job))
+        self._count_coming({name: len(samples) for name in graphs})
+        pictures = _Pictures(samples, lambda image: Picture(image, self._limits, self.clock, self._metrics))
+        for task in job.tasks:
+            task.coming = set(graphs)
+        for task in job.tasks:
+            if isinstance(task.sample, InputError):
+                task.settle_all(task.sample)
+                continue
+            task.pictures = pictures.of(task.sample)
+            task.settle(check_sample(task.sample, scorers, task.field))
+            if not task.is_done:
+                entry = Entry(task, None, priority, deadline_s, 1.0, self.clock())
+                task.waits.append((self._preparers, entry))
+                self._preparers.push(entry)
+        return job
+
+    def _scorer(self, name: str) -> Scorer:
+        if name not in self._loaded.scorers:
+            raise ScorerNotExported(f"{name}: {self.not_ready_reason(name)}", "scorers")
+        return self._loaded.scorers[name]
+
+    def _expected_s(self, samples: int, graphs: set[str], priority: Priority, deadline_s: float) -> float | None:
+        ahead = samples + self._preparers.rows_ahead_of(priority, deadline_s)
+        with self._lock:
+            prepare_s = self._prepare_cost.predict(ahead, ahead)
+        run_s = [self._lanes[name].expected_s(samples, priority, deadline_s) for name in graphs]
+        known = [seconds for seconds in run_s if seconds is not None]
+        if prepare_s is None or not known:
+            return None
+        return prepare_s / min(self._config.decode_threads, ahead) + max(known)
+
+    def _prepare(self, batch: list[Entry[SampleTask]]) -> None:
+        (entry,) = batch
+        task, started = entry.payload, self.clock()
+        try:
+            self._prepare_sample(task)
+        except InputError as error:
+            task.settle_all(error)
+        except Exception:
+            log.exception("preparing %s of request %s failed", task.field, task.job.request_id)
+            task.settle_all(ScoringFailed("preparing the sample failed; the server's log has the reason"))
+        with self._lock:
+            self._prepare_cost.observe(1, 1.0, self.clock() - started)
+
+    def _prepare_sample(self, task: SampleTask) -> None:
+        pictures = task.pictures
+        for lane in self._lanes_without_answer(task, pictures):
+            roles = lane.graph.roles
+            spec = lane.graph.spec.image
+            assert spec is not None  # noqa: S101 - heads have no lane
+            pixels = {role: pictures[role].pixels(f"{task.field}.{role}") for role in roles}
+            try:
+                check_pixels(spec, pixels["candidate"], pixels.get("reference"), task.field)
+            except InputError as error:
+                task.settle_graph(lane.graph, error)
+                continue
+            tensors = {role: pictures[role].prepared(lane.steps, f"{task.field}.{role}") for role in roles}
+            is_kept = self._cache.is_on and len(roles) == 1
+            self._push(lane, Row(task, tensors, pictures["candidate"].digest() if is_kept else None))
+
+    def _lanes_without_answer(self, task: SampleTask, pictures: Mapping[str, Picture]) -> list[Lane]:
+        """Answer what the cache knows and return the lanes of the rest."""
+        lanes = []
+        for graph in {scorer.graph.name: scorer.graph for scorer in task.open_scorers()}.values():
+            if self._cache.is_on and len(graph.roles) == 1:
+                known = self._cache.get((pictures["candidate"].digest(), graph.name))
+                self._metrics.cache_lookups.labels(graph.name, "miss" if known is None else "hit").inc()
+                if known is not None:
+                    self._answer([task], graph, known)
+                    continue
+            lanes.append(self._lanes[graph.name])
+        return lanes
+
+    def _push(self, lane: Lane, row: Row) -> None:
+        if row.task.is_done:
+            return
+        with self._lock:
+            self._held_bytes += row.size_bytes
+            if lane.graph.name in row.task.coming:
+                row.task.coming.remove(lane.graph.name)
+                lane.coming -= 1
+        row.task.waits.append((lane.workers, lane.push(row)))
+        if row.task.job.is_cancelled:
+            self._discard_waiting(row.task)
+
+    def _deliver(self, lane: Lane, rows: Sequence[Row], outputs: Mapping[str, Tensor]) -> None:
+        for index, row in enumerate(rows):
+            if row.digest is not None:
+                one = {name: output[index : index + 1] for name, output in outputs.items()}
+                self._cache.put((row.digest, lane.graph.name), one)
+        self._answer([row.task for row in rows], lane.graph, outputs)
+
+    def _answer(self, tasks: Sequence[SampleTask], graph: Graph, outputs: Mapping[str, Tensor]) -> None:
+        """Turn one graph's outputs, a row for each task, into outcomes; each head runs once for all that ask it."""
+        asked: dict[str, tuple[Scorer, list[int]]] = {}
+        for index, task in enumerate(tasks):
+            for scorer in task.open_scorers():
+                if scorer.graph.name == graph.name:
+                    asked.setdefault(scorer.spec.name, (scorer, []))[1].append(index)
+        for name, (scorer, indices) in asked.items():
+            started = self.clock()
+            picked = outputs if len(indices) == len(tasks) else {key: out[indices] for key, out in outputs.items()}
+            outcomes = self._outcomes(scorer, picked, len(indices))
+            self._metrics.observe_stage("head", graph.name, self.clock() - started)
+            for index, outcome in zip(indices, outcomes, strict=True):
+                tasks[index].settle({name: outcome})
+
+    def _outcomes(self, scorer: Scorer, outputs: Mapping[str, Tensor], rows: int) -> Sequence[Outcome]:
+        try:
+            return scorer.scores(outputs)
+        except Exception:
+            log.exception("scorer %s could not read %d rows of graph %s", scorer.spec.name, rows, scorer.graph.name)
+            return [ScoringFailed(f"{scorer.spec.name} failed; the server's log has the reason")] * rows
+
+    def _expire(self, entry: Entry[SampleTask]) -> None:
+        self._metrics.dropped_rows.labels("deadline_passed").inc()
+        entry.payload.settle_all(DeadlinePassed("the deadline passed while the sample waited to be decoded"))
+
+    def _sample_done(self, task: SampleTask) -> None:
+        for name, outcome in task.results.items():
+            code = code_of(outcome).name if isinstance(outcome, Exception) else "OK"
+            self._metrics.results.labels(name, code).inc()
+        with self._lock:
+            coming, task.coming = task.coming, set()
+        self._count_coming(dict.fromkeys(coming, -1))
+        if task.job.is_cancelled:
+            self._discard_waiting(task)
+        task.pictures = {}
+        self._admission.release(len({scorer.graph.name for scorer in task.job.scorers}), task.size_bytes)
+
+    def _discard_waiting(self, task: SampleTask) -> None:
+        for workers, entry in list(task.waits):
+            if workers.discard(entry):
+                self._metrics.dropped_rows.labels("cancelled").inc()
+                if isinstance(entry.payload, Row):
+                    self._release_row(entry.payload)
+
+    def _release_row(self, row: Row) -> None:
+        with self._lock:
+            limit = self._config.max_prepared_mb * MIB
+            was_closed = self._held_bytes >= limit
+            self._held_bytes -= row.size_bytes
+            reopens = was_closed and self._held_bytes < limit
+        if reopens:
+            self._preparers.wake()
+
+    def _count_coming(self, changes: Mapping[str, int]) -> None:
+        with self._lock:
+            for name, change in changes.items():
+                self._lanes[name].coming += change
+
+
+class _Pictures:
+    """The pictures of one request: an image object that it names several times is one picture."""
+
+    def __init__(self, samples: Sequence[Sample | InputError], make: Callable[[Image], Picture]) -> None:
+        images = [image for sample in samples if isinstance(sample, Sample) for image in _images(sample).values()]
+        times = Counter(map(id, images))
+        self._make = make
+        self._shared = {id(image): make(image) for image in images if times[id(image)] > 1}
+
+    def of(self, sample: Sample) -> dict[str, Picture]:
+        """Return role -> picture."""
+        return {role: self._shared.get(id(image)) or self._make(image) for role, image in _images(sample).items()}
+
+
+def _images(sample: Sample) -> dict[str, Image]:
+    roles = {"candidate": sample.candidate, "reference": sample.reference}
+    return {role: image for role, image in roles.items() if image is not None}
+
+
+def _job_bytes(job: Job) -> int:
+    return sum(task.size_bytes for task in job.tasks)
+
+
+def _powers_of_two(largest: int) -> tuple[int, ...]:
+    """Return 1, 2, 4 … and the largest: the batch sizes that a GPU is warmed up for."""
+    return (*(size for size in (2**power for power in range(largest.bit_length())) if size < largest), largest)

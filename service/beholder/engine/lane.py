@@ -1,0 +1,178 @@
+"""One graph's loop: rows wait, leave as a batch, run, and are handed on; a failed batch hurts only itself."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from beholder.clock import Clock
+from beholder.engine.cost import CostModel
+from beholder.engine.job import SampleTask
+from beholder.engine.queue import BatchQueue, Entry
+from beholder.engine.workers import Workers
+from beholder.errors import DeadlinePassed, ScoringFailed
+from beholder.inputs.steps import output_size
+from beholder.metrics import Metrics
+from beholder.scoring.scorer import Graph
+from beholder.types import U8, Priority, Tensor
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH_MPX = 4.0
+"""Native-size rows stop joining a batch here: large images gain nothing from company, and memory grows."""
+WARM_UP_SIDE_PX = 256
+"""Native-size graphs are warmed up on squares of this side."""
+MAX_FAILURES = 3
+"""Failed batches in a row after which the lane calls itself not ready, until one succeeds."""
+STUCK_S = 60.0
+"""A batch that runs longer than this makes the lane not ready."""
+
+
+@dataclass(eq=False, slots=True)
+class Row:
+    """One prepared sample of one graph.
+
+    Attributes:
+        tensors: role -> uint8 (H, W, 3), not modified.
+        digest: names the image in the cache; None where the outputs are not to be kept.
+    """
+
+    task: SampleTask
+    tensors: Mapping[str, U8]
+    digest: bytes | None
+
+    @property
+    def size_bytes(self) -> int:
+        """What it holds while it waits."""
+        return sum(tensor.nbytes for tensor in self.tensors.values())
+
+
+class Lane:
+    """A graph, its queue and its runners.
+
+    Args:
+        graph: loaded, not yet warm.
+        runners: batches at the same time.
+        batch_rows: the batch sizes that are run, ascending; batches in between are padded. Empty: any size.
+        slots: shared by all lanes of one device.
+        delay_s: how long an idle runner waits for company.
+        deliver: takes (rows, outputs), one output row for each; called outside the device's slot order.
+        release: told of every row that leaves the lane, run or not.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        runners: int,
+        batch_rows: Sequence[int],
+        slots: threading.Semaphore,
+        delay_s: float,
+        deliver: Callable[["Lane", Sequence[Row], Mapping[str, Tensor]], None],
+        release: Callable[[Row], None],
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self.graph = graph
+        assert graph.spec.image is not None  # noqa: S101 - heads have no lane
+        self.steps = graph.spec.image.steps
+        self.size_px = output_size(self.steps)
+        self.runners = runners
+        self.coming = 0
+        """Rows admitted for this lane that are still being prepared; guarded by the engine."""
+        self._batch_rows = batch_rows
+        self._deliver, self._release = deliver, release
+        self._clock, self._metrics = clock, metrics
+        self._cost, self._cost_lock = CostModel(), threading.Lock()
+        self._failures = 0
+        queue = BatchQueue[Row](graph.max_batch_rows, float("inf") if self.size_px else MAX_BATCH_MPX, delay_s)
+        self.workers = Workers(graph.name, queue, runners, self._handle, self._expire, clock, slots)
+        for priority in Priority:
+            gauge = metrics.queue_rows.labels(graph.name, priority.name.lower())
+            gauge.set_function(partial(self.workers.waiting_rows, priority))
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the last batches succeeded and none is stuck."""
+        return self._failures < MAX_FAILURES and self.workers.busy_s() < STUCK_S
+
+    def warm_up(self) -> None:
+        """Run every batch size once, or 1 and the largest where any size may run, and learn what they cost.
+
+        Raises:
+            Exception: whatever the session raises; the process should not serve.
+        """
+        height, width = self.size_px or (WARM_UP_SIDE_PX, WARM_UP_SIDE_PX)
+        noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+        for rows in self._batch_rows or sorted({1, self.graph.max_batch_rows}):
+            for _ in range(2):
+                started = self._clock()
+                self.graph.session.run({role: np.stack([noise] * rows) for role in self.graph.roles})
+                elapsed_s = self._clock() - started
+            self._observe(rows, rows * self.work_of(noise), elapsed_s)
+
+    def work_of(self, pixels: U8) -> float:
+        """Return a row's work: 1 for fixed sizes, megapixels for native ones."""
+        return 1.0 if self.size_px else pixels.shape[0] * pixels.shape[1] / 1e6
+
+    def push(self, row: Row) -> Entry[Row]:
+        """Let a row wait for its batch; the entry is what `workers.discard` takes."""
+        pixels = row.tensors["candidate"]
+        job = row.task.job
+        entry = Entry(row, pixels.shape, job.priority, job.deadline_s, self.work_of(pixels), self._clock())
+        self.workers.push(entry)
+        return entry
+
+    def expected_s(self, rows: int, priority: Priority, deadline_s: float) -> float | None:
+        """Return the seconds until new rows would be done, as far as the cost model knows."""
+        all_rows = rows + self.coming + self.workers.rows_ahead_of(priority, deadline_s)
+        batches = -(-all_rows // self.graph.max_batch_rows)
+        with self._cost_lock:
+            alone_s = self._cost.predict(batches, all_rows)
+        return None if alone_s is None else alone_s / min(self.runners, batches)
+
+    def _handle(self, batch: list[Entry[Row]]) -> None:
+        name, started = self.graph.name, self._clock()
+        for entry in batch:
+            self._metrics.observe_stage("queue", name, started - entry.arrived_s)
+        rows = [entry.payload for entry in batch]
+        try:
+            outputs = self._run(rows)
+        except Exception:
+            self._failures += 1
+            ids = ", ".join(sorted({row.task.job.request_id for row in rows}))
+            log.exception("graph %s failed on a batch of %d rows (requests %s)", name, len(rows), ids)
+            self._metrics.failed_batches.labels(name).inc()
+            for row in rows:
+                failed = ScoringFailed(f"{name} failed; the server's log has the reason")
+                row.task.settle_graph(self.graph, failed)
+            return
+        finally:
+            for row in rows:
+                self._release(row)
+        self._failures = 0
+        elapsed_s = self._clock() - started
+        self._observe(len(rows), sum(entry.work for entry in batch), elapsed_s)
+        self._metrics.observe_stage("run", name, elapsed_s)
+        self._metrics.batch_rows.labels(name).observe(len(rows))
+        self._metrics.rows.labels(name).inc(len(rows))
+        self._deliver(self, rows, outputs)
+
+    def _run(self, rows: Sequence[Row]) -> Mapping[str, Tensor]:
+        padded = next((size for size in self._batch_rows if size >= len(rows)), len(rows))
+        filled = [*rows, *[rows[-1]] * (padded - len(rows))]
+        inputs = {role: np.stack([row.tensors[role] for row in filled]) for role in self.graph.roles}
+        outputs = self.graph.session.run(inputs)
+        return {name: output[: len(rows)] for name, output in outputs.items()}
+
+    def _expire(self, entry: Entry[Row]) -> None:
+        self._release(entry.payload)
+        self._metrics.dropped_rows.labels("deadline_passed").inc()
+        late = DeadlinePassed(f"the deadline passed while the sample waited for {self.graph.name}")
+        entry.payload.task.settle_graph(self.graph, late)
+
+    def _observe(self, rows: int, work: float, elapsed_s: float) -> None:
+        with self._cost_lock:
+            self._cost.observe(rows, work, elapsed_s)

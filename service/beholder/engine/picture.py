@@ -1,0 +1,62 @@
+"""One image of a request: decoded once, prepared once for each way that a graph wants it."""
+
+import threading
+
+from beholder.clock import Clock
+from beholder.inputs import steps
+from beholder.inputs.image import Limits, decode, digest
+from beholder.inputs.steps import Step
+from beholder.metrics import Metrics
+from beholder.types import U8, EncodedImage, Image
+
+
+class Picture:
+    """An image that several samples and graphs may share; thread-safe.
+
+    A failed decode is not kept: whoever asks next fails by itself, with its own field in the message.
+    """
+
+    def __init__(self, image: Image, limits: Limits, clock: Clock, metrics: Metrics) -> None:
+        self._image, self._limits = image, limits
+        self._clock, self._metrics = clock, metrics
+        self._lock = threading.Lock()
+        self._pixels: U8 | None = None
+        self._digest: bytes | None = None
+        self._prepared: dict[tuple[Step, ...], U8] = {}
+
+    def digest(self) -> bytes:
+        """Return what names the image in the cache."""
+        with self._lock:
+            if self._digest is None:
+                self._digest = digest(self._image)
+            return self._digest
+
+    def pixels(self, field: str) -> U8:
+        """Return the image, shape (H, W, 3), sRGB.
+
+        Raises:
+            InvalidSample: unreadable or over a limit; names `field`.
+        """
+        with self._lock:
+            if self._pixels is None:
+                started = self._clock()
+                self._pixels = decode(self._image, self._limits, field)
+                self._metrics.observe_stage("decode", "", self._clock() - started)
+            return self._pixels
+
+    def prepared(self, wanted: tuple[Step, ...], field: str) -> U8:
+        """Return the image after the steps; not modified by anyone."""
+        pixels = self.pixels(field)
+        if not wanted:
+            return pixels
+        with self._lock:
+            if wanted not in self._prepared:
+                started = self._clock()
+                self._prepared[wanted] = steps.apply(wanted, pixels)
+                self._metrics.observe_stage("prepare", "", self._clock() - started)
+            return self._prepared[wanted]
+
+
+def size_bytes(image: Image) -> int:
+    """Return how many bytes an image brought."""
+    return len(image.data) if isinstance(image, EncodedImage) else image.pixels.nbytes

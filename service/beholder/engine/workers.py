@@ -1,0 +1,147 @@
+"""Threads around a queue: they take batches when they are free and hand back rows that came too late.
+
+The queue is asked late: a worker first waits until something is due, then for a free slot of the device, and
+only then takes the batch, so that it grows while the device works.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from beholder.clock import Clock
+from beholder.engine.queue import BatchQueue, Entry
+from beholder.types import Priority
+
+P = TypeVar("P")
+log = logging.getLogger(__name__)
+
+
+class Workers(Generic[P]):
+    """A queue and the threads that empty it.
+
+    Args:
+        name: for the threads.
+        queue: owned from here on.
+        threads: how many batches may be handled at the same time.
+        handle: runs one batch; must not raise (what it raises all the same is logged, and the thread lives on).
+        expire: told of each row whose deadline passed while it waited.
+        clock: seconds, the same as in the entries.
+        slots: shared with other queues where the device takes only so many runs at once.
+        is_open: while it says no, nothing is taken; call `wake` when it may say yes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        queue: BatchQueue[P],
+        threads: int,
+        handle: Callable[[list[Entry[P]]], None],
+        expire: Callable[[Entry[P]], None],
+        clock: Clock,
+        slots: threading.Semaphore | None = None,
+        is_open: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._queue = queue
+        self._handle = handle
+        self._expire = expire
+        self._clock = clock
+        self._slots = slots or threading.Semaphore(threads)
+        self._is_open = is_open
+        self._changed = threading.Condition()
+        self._idle = threads
+        self._stopping = False
+        self._busy_since: dict[int, float] = {}
+        self._threads = [
+            threading.Thread(target=self._loop, name=f"{name}-{number}", daemon=True) for number in range(threads)
+        ]
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Let batches that run finish, leave the rest in the queue, and join the threads."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def push(self, entry: Entry[P]) -> None:
+        """Add a row."""
+        with self._changed:
+            self._queue.push(entry)
+            self._changed.notify()
+
+    def discard(self, entry: Entry[P]) -> bool:
+        """Take a row out unrun; False where it has left already."""
+        with self._changed:
+            return self._queue.discard(entry)
+
+    def wake(self) -> None:
+        """Look again: `is_open` may have changed."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def rows_ahead_of(self, priority: Priority, deadline_s: float) -> int:
+        """Count the waiting rows that would leave before one of this priority and deadline."""
+        with self._changed:
+            return self._queue.rows_ahead_of(priority, deadline_s)
+
+    def waiting_rows(self, priority: Priority) -> int:
+        """Count the waiting rows of one priority."""
+        with self._changed:
+            return self._queue.waiting_rows(priority)
+
+    def busy_s(self) -> float:
+        """Return how long the longest batch has been running, 0 where none is."""
+        with self._changed:
+            return self._clock() - min(self._busy_since.values(), default=self._clock())
+
+    def _loop(self) -> None:
+        while self._wait_until_due():
+            with self._slots:
+                batch = self._take()
+                if not batch:
+                    continue
+                try:
+                    self._handle(batch)
+                except Exception:
+                    log.exception("a batch was lost to a fault of the engine")
+                finally:
+                    with self._changed:
+                        self._idle += 1
+                        del self._busy_since[threading.get_ident()]
+
+    def _wait_until_due(self) -> bool:
+        """Block until something may be taken; False on stop."""
+        while True:
+            with self._changed:
+                if self._stopping:
+                    return False
+                now = self._clock()
+                late = self._queue.expire(now)
+                if not late:
+                    due_at, expires_at = self._queue.due_at(), self._queue.expires_at()
+                    if due_at is None or expires_at is None:
+                        self._changed.wait()
+                    elif not self._is_open():
+                        self._changed.wait(expires_at - now)
+                    elif due_at <= now:
+                        return True
+                    else:
+                        self._changed.wait(min(due_at, expires_at) - now)
+            for entry in late:
+                self._expire(entry)
+
+    def _take(self) -> list[Entry[P]]:
+        with self._changed:
+            batch = self._queue.take(self._clock(), self._idle) if self._is_open() else []
+            if batch:
+                self._idle -= 1
+                self._busy_since[threading.get_ident()] = self._clock()
+                if len(self._queue):
+                    self._changed.notify()
+            return batch

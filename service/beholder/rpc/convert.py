@@ -1,0 +1,177 @@
+"""Wire to values and back: the one place on the server that knows both."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from google.protobuf.duration_pb2 import Duration
+
+from beholder.errors import BeholderError, CapacityError, InputError, InvalidSample, code_of
+from beholder.scoring.rank import Normalisation, Ranked
+from beholder.scoring.spec import ScorerSpec
+from beholder.types import EncodedImage, Image, Outcome, Priority, RawImage, Sample, SampleResult
+from beholder.v1 import samples_pb2, scorers_pb2, scores_pb2, scoring_service_pb2
+
+PRIORITIES = {
+    samples_pb2.PRIORITY_UNSPECIFIED: Priority.INTERACTIVE,
+    samples_pb2.PRIORITY_INTERACTIVE: Priority.INTERACTIVE,
+    samples_pb2.PRIORITY_BATCH: Priority.BATCH,
+}
+NORMALISATIONS = {
+    scoring_service_pb2.NORMALISATION_UNSPECIFIED: Normalisation.STANDARD,
+    scoring_service_pb2.NORMALISATION_STANDARD: Normalisation.STANDARD,
+    scoring_service_pb2.NORMALISATION_RAW: Normalisation.RAW,
+}
+
+
+_Seen = dict[bytes, EncodedImage] | None
+
+
+def samples_from(messages: Sequence[samples_pb2.Sample]) -> list[Sample | InputError]:
+    """Read samples; one that is malformed becomes its own error.
+
+    Equal bytes become one image object, which is decoded once. A lone candidate has nothing to share, and
+    hashing a megabyte is not free: there it is left out.
+    """
+    is_alone = len(messages) == 1 and not messages[0].HasField("reference")
+    seen: _Seen = None if is_alone else {}
+    return [_sample_from(message, f"samples[{index}]", seen) for index, message in enumerate(messages)]
+
+
+def image_from(message: samples_pb2.Image, field: str, seen: _Seen = None) -> Image:
+    """Read one image, the same object for bytes that were `seen`.
+
+    Raises:
+        InvalidSample: no content, or raw pixels that are not as many as their size says.
+    """
+    content = message.WhichOneof("content")
+    if content == "encoded":
+        data = message.encoded
+        return EncodedImage(data) if seen is None else seen.setdefault(data, EncodedImage(data))
+    if content == "raw":
+        return _raw_image(message.raw, f"{field}.raw")
+    raise InvalidSample("an image is required: set encoded or raw", field)
+
+
+def _sample_from(message: samples_pb2.Sample, field: str, seen: _Seen) -> Sample | InputError:
+    try:
+        candidate = image_from(message.candidate, f"{field}.candidate", seen)
+        has_reference = message.HasField("reference")
+        reference = image_from(message.reference, f"{field}.reference", seen) if has_reference else None
+    except InputError as error:
+        return error
+    return Sample(candidate, reference, message.prompt or None)
+
+
+def _raw_image(raw: samples_pb2.RawImage, field: str) -> RawImage:
+    height, width, found = raw.height_px, raw.width_px, len(raw.rgb)
+    if not height or not width or found != height * width * 3:
+        raise InvalidSample(
+            f"rgb: want height_px * width_px * 3 = {height} * {width} * 3 = {height * width * 3} bytes"
+            f" with both sides at least 1, got {found}",
+            field,
+        )
+    return RawImage(np.frombuffer(raw.rgb, np.uint8).reshape(height, width, 3))
+
+
+def weights_from(messages: Sequence[scoring_service_pb2.WeightedScorer]) -> dict[str, float]:
+    """Read scorer -> weight.
+
+    Raises:
+        InvalidSample: a scorer named twice, or a weight that is not finite and above 0.
+    """
+    weights: dict[str, float] = {}
+    for index, message in enumerate(messages):
+        weight = message.weight if message.HasField("weight") else 1.0
+        if not 0.0 < weight < float("inf"):
+            raise InvalidSample(f"want a finite weight above 0, got {weight}", f"scorers[{index}].weight")
+        if message.scorer in weights:
+            raise InvalidSample(f"{message.scorer} is named twice", f"scorers[{index}].scorer")
+        weights[message.scorer] = weight
+    return weights
+
+
+def error_to(error: BeholderError) -> scores_pb2.Error:
+    """Write an error that belongs to one result."""
+    message = scores_pb2.Error(
+        code=scores_pb2.ErrorCode.ValueType(code_of(error).value),
+        message=error.message,
+        field=error.field if isinstance(error, InputError) else "",
+    )
+    if isinstance(error, CapacityError) and error.retry_after_s > 0.0:
+        message.retry_after.CopyFrom(duration(error.retry_after_s))
+    return message
+
+
+def duration(seconds: float) -> Duration:
+    """Write seconds."""
+    message = Duration()
+    message.FromNanoseconds(int(seconds * 1e9))
+    return message
+
+
+def result_to(scorer: str, outcome: Outcome) -> scores_pb2.ScorerResult:
+    """Write one scorer's outcome."""
+    if isinstance(outcome, BeholderError):
+        return scores_pb2.ScorerResult(scorer=scorer, error=error_to(outcome))
+    labels = [scores_pb2.Label(name=label.name, value=label.value) for label in outcome.labels]
+    return scores_pb2.ScorerResult(scorer=scorer, score=scores_pb2.Score(value=outcome.value, labels=labels))
+
+
+def results_to(results: Sequence[SampleResult]) -> scoring_service_pb2.ScoreResponse:
+    """Write the results of a request."""
+    return scoring_service_pb2.ScoreResponse(
+        samples=[
+            scores_pb2.SampleResult(results=[result_to(name, outcome) for name, outcome in result.items()])
+            for result in results
+        ]
+    )
+
+
+def ranking_to(ranking: Sequence[Ranked], results: Sequence[SampleResult]) -> scoring_service_pb2.RankResponse:
+    """Write a ranking with the parts of each total."""
+    response = scoring_service_pb2.RankResponse()
+    for ranked in ranking:
+        candidate = response.ranking.add(index=ranked.index, total=ranked.total)
+        for name, outcome in results[ranked.index].items():
+            result = result_to(name, outcome)
+            if result.HasField("error"):
+                result.error.field = rank_field(result.error.field)
+            candidate.parts.add(result=result, contribution=ranked.contributions[name])
+    return response
+
+
+def rank_field(field: str) -> str:
+    """Turn a field of the samples made from a RankRequest into the field that its caller sent."""
+    field = re.sub(r"^samples\[(\d+)\]\.candidate", r"candidates[\1]", field)
+    return re.sub(r"^samples\[\d+\]\.", "", re.sub(r"^samples$", "candidates", field))
+
+
+def scorer_to(spec: ScorerSpec, not_ready_reason: str, card: str = "") -> scorers_pb2.Scorer:
+    """Describe a scorer."""
+    return scorers_pb2.Scorer(
+        name=spec.name,
+        version=spec.version,
+        kind=scorers_pb2.Kind.Value(f"KIND_{spec.kind.name}"),
+        direction=scorers_pb2.Direction.Value(f"DIRECTION_{spec.direction.name}"),
+        range_min=spec.range_[0],
+        range_max=spec.range_[1],
+        summary=spec.summary,
+        inputs=scorers_pb2.Inputs(
+            reference=spec.needs_reference,
+            prompt=spec.needs_prompt,
+            min_side_px=spec.image.min_side_px if spec.image else 1,
+        ),
+        labels=spec.labels,
+        licence=spec.licence,
+        card=card,
+        digest=spec.graph.file.sha256,
+        encoder=spec.encoder,
+        ready=not not_ready_reason,
+        not_ready_reason=not_ready_reason,
+    )
+
+
+def panels_to(panels: Mapping[str, Sequence[str]]) -> list[scorers_pb2.Panel]:
+    """Describe the panels, by name."""
+    return [scorers_pb2.Panel(name=name, scorers=scorers) for name, scorers in sorted(panels.items())]

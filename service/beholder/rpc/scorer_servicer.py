@@ -1,0 +1,34 @@
+"""ScorerService: tells what the server can score with."""
+
+from beholder.engine.engine import Engine
+from beholder.errors import InvalidSample
+from beholder.metrics import Metrics
+from beholder.rpc import convert
+from beholder.rpc.call import Context, answering
+from beholder.v1 import scorer_service_pb2 as pb
+from beholder.v1 import scorer_service_pb2_grpc as pb_grpc
+
+
+class ScorerServicer(pb_grpc.ScorerServiceServicer):
+    """Answers ListScorers and GetScorer from the engine's catalogue."""
+
+    def __init__(self, engine: Engine, metrics: Metrics) -> None:
+        self._engine = engine
+        self._metrics = metrics
+
+    async def ListScorers(self, request: pb.ListScorersRequest, context: Context) -> pb.ListScorersResponse:  # noqa: N802, D102
+        async with answering("ListScorers", context, self._engine.clock, self._metrics):
+            catalog = self._engine.catalog
+            scorers = [
+                convert.scorer_to(spec, self._engine.not_ready_reason(name))
+                for name, spec in sorted(catalog.scorers.items())
+            ]
+            return pb.ListScorersResponse(scorers=scorers, panels=convert.panels_to(catalog.panels))
+
+    async def GetScorer(self, request: pb.GetScorerRequest, context: Context) -> pb.GetScorerResponse:  # noqa: N802, D102
+        async with answering("GetScorer", context, self._engine.clock, self._metrics):
+            if not request.name:
+                raise InvalidSample("a scorer's name is required", "name")
+            spec = self._engine.catalog.scorer(request.name)
+            reason = self._engine.not_ready_reason(spec.name)
+            return pb.GetScorerResponse(scorer=convert.scorer_to(spec, reason, spec.card))

@@ -1,0 +1,181 @@
+"""ScoringService: reads requests, asks the engine, writes answers; decides nothing about scores."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any
+
+from beholder.engine.engine import Engine
+from beholder.errors import BeholderError, InputError, InvalidSample, ScoringFailed, code_of
+from beholder.metrics import Metrics
+from beholder.rpc import convert
+from beholder.rpc.call import Context, answering, deadline_of, log
+from beholder.scoring.rank import rank
+from beholder.scoring.spec import ScorerSpec
+from beholder.types import Priority, Sample, SampleResult
+from beholder.v1 import scoring_service_pb2 as pb
+from beholder.v1 import scoring_service_pb2_grpc as pb_grpc
+
+Answer = Callable[[pb.ScoreStreamRequest, int], Coroutine[Any, Any, pb.ScoreStreamResponse]]
+STREAM_REQUESTS = 1024
+"""Messages of one stream that may be in work; more are read only as answers are taken."""
+
+
+class ScoringServicer(pb_grpc.ScoringServiceServicer):
+    """Answers Score, ScoreStream and Rank.
+
+    Args:
+        default_timeout_s: deadline of calls that bring none.
+    """
+
+    def __init__(self, engine: Engine, default_timeout_s: float, metrics: Metrics) -> None:
+        self._engine = engine
+        self._default_timeout_s = default_timeout_s
+        self._metrics = metrics
+
+    async def Score(self, request: pb.ScoreRequest, context: Context) -> pb.ScoreResponse:  # noqa: N802, D102
+        async with answering("Score", context, self._engine.clock, self._metrics) as request_id:
+            return await self._score(request, self._deadline(context), request_id)
+
+    async def Rank(self, request: pb.RankRequest, context: Context) -> pb.RankResponse:  # noqa: N802, D102
+        async with answering("Rank", context, self._engine.clock, self._metrics) as request_id:
+            try:
+                return await self._rank(request, self._deadline(context), request_id)
+            except InputError as error:
+                error.field = convert.rank_field(error.field)
+                raise
+
+    async def ScoreStream(  # noqa: N802, D102
+        self, requests: AsyncIterator[pb.ScoreStreamRequest], context: Context
+    ) -> AsyncIterator[pb.ScoreStreamResponse]:
+        async with answering("ScoreStream", context, self._engine.clock, self._metrics) as request_id:
+            stream = _Stream(lambda message, number: self._answer(message, context, f"{request_id}.{number}"))
+            async for response in stream.answers(requests):
+                yield response
+
+    def _deadline(self, context: Context) -> float:
+        return deadline_of(context, self._engine.clock, self._default_timeout_s)
+
+    async def _score(self, request: pb.ScoreRequest, deadline_s: float, request_id: str) -> pb.ScoreResponse:
+        scorers = self._engine.catalog.resolve(request.scorers, request.panel)
+        samples = convert.samples_from(request.samples)
+        priority = convert.PRIORITIES.get(request.priority)
+        return convert.results_to(await self._results(samples, scorers, deadline_s, priority, request_id))
+
+    async def _rank(self, request: pb.RankRequest, deadline_s: float, request_id: str) -> pb.RankResponse:
+        weights = convert.weights_from(request.scorers)
+        scorers = self._engine.catalog.resolve(list(weights), "")
+        normalisation = convert.NORMALISATIONS.get(request.normalisation)
+        if normalisation is None:
+            raise InvalidSample(f"unknown value {request.normalisation}", "normalisation")
+        directions = {spec.name: spec.direction for spec in scorers}
+        rank([], weights, directions, normalisation)
+        reference = convert.image_from(request.reference, "reference") if request.HasField("reference") else None
+        samples: list[Sample | InputError] = []
+        for index, message in enumerate(request.candidates):
+            try:
+                candidate = convert.image_from(message, f"samples[{index}].candidate")
+                samples.append(Sample(candidate, reference, request.prompt or None))
+            except InputError as error:
+                samples.append(error)
+        priority = convert.PRIORITIES.get(request.priority)
+        results = await self._results(samples, scorers, deadline_s, priority, request_id)
+        return convert.ranking_to(rank(results, weights, directions, normalisation), results)
+
+    async def _results(
+        self,
+        samples: Sequence[Sample | InputError],
+        scorers: Sequence[ScorerSpec],
+        deadline_s: float,
+        priority: Priority | None,
+        request_id: str,
+    ) -> list[SampleResult]:
+        if priority is None:
+            raise InvalidSample("unknown value", "priority")
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        job = self._engine.submit(samples, scorers, deadline_s=deadline_s, priority=priority, request_id=request_id)
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(_set_done, done)
+
+        job.add_done_callback(wake)
+        try:
+            await done
+        except asyncio.CancelledError:
+            job.cancel()
+            raise
+        return job.wait()
+
+    async def _answer(
+        self, message: pb.ScoreStreamRequest, context: Context, request_id: str
+    ) -> pb.ScoreStreamResponse:
+        started, code = self._engine.clock(), "OK"
+        deadline_s = self._deadline(context)
+        if message.timeout_ms:
+            deadline_s = min(deadline_s, started + message.timeout_ms / 1e3)
+        try:
+            response = await self._score(message.request, deadline_s, request_id)
+            return pb.ScoreStreamResponse(id=message.id, response=response)
+        except BeholderError as error:
+            code = code_of(error).name
+            return pb.ScoreStreamResponse(id=message.id, error=convert.error_to(error))
+        except Exception:
+            log.exception("a message of a stream failed (request %s)", request_id)
+            code = "INTERNAL"
+            failed = ScoringFailed("the server failed; its log has the reason")
+            return pb.ScoreStreamResponse(id=message.id, error=convert.error_to(failed))
+        finally:
+            self._metrics.observe_request("ScoreStream.message", code, self._engine.clock() - started, request_id)
+
+
+class _Stream:
+    """Reads messages, works on many at once, and gives answers as they are ready."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._answers: asyncio.Queue[pb.ScoreStreamResponse | None] = asyncio.Queue()
+        self._room = asyncio.Semaphore(STREAM_REQUESTS)
+        self._ids: set[int] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def answers(self, requests: AsyncIterator[pb.ScoreStreamRequest]) -> AsyncIterator[pb.ScoreStreamResponse]:
+        reader = asyncio.create_task(self._read(requests))
+        try:
+            while (response := await self._answers.get()) is not None:
+                yield response
+                self._room.release()
+            await reader
+        finally:
+            for task in (reader, *self._tasks):
+                task.cancel()
+
+    async def _read(self, requests: AsyncIterator[pb.ScoreStreamRequest]) -> None:
+        number = 0
+        try:
+            async for message in requests:
+                await self._room.acquire()
+                number += 1
+                task = asyncio.create_task(self._work(message, number))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+        finally:
+            self._answers.put_nowait(None)
+
+    async def _work(self, message: pb.ScoreStreamRequest, number: int) -> None:
+        if message.id in self._ids:
+            taken = InvalidSample(f"{message.id} is still being answered on this stream", "id")
+            self._answers.put_nowait(pb.ScoreStreamResponse(id=message.id, error=convert.error_to(taken)))
+            return
+        self._ids.add(message.id)
+        try:
+            response = await self._answer(message, number)
+        finally:
+            self._ids.discard(message.id)
+        self._answers.put_nowait(response)
+
+
+def _set_done(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,63 @@
+"""The gRPC server: its options, its services, its address."""
+
+from collections.abc import Sequence
+
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from beholder.config import MIB, Config, split_address
+from beholder.engine.engine import Engine
+from beholder.errors import ConfigError
+from beholder.metrics import Metrics
+from beholder.rpc.health import Health
+from beholder.rpc.scorer_servicer import ScorerServicer
+from beholder.rpc.scoring_servicer import ScoringServicer
+from beholder.v1 import scorer_service_pb2, scorer_service_pb2_grpc, scoring_service_pb2, scoring_service_pb2_grpc
+
+
+def build_server(engine: Engine, health: Health, config: Config, metrics: Metrics) -> grpc.aio.Server:
+    """Register all services; nothing listens yet."""
+    server = grpc.aio.server(options=_options(config))
+    scoring = ScoringServicer(engine, config.default_timeout_s, metrics)
+    scoring_service_pb2_grpc.add_ScoringServiceServicer_to_server(scoring, server)
+    scorer_service_pb2_grpc.add_ScorerServiceServicer_to_server(ScorerServicer(engine, metrics), server)
+    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+    names = [
+        scoring_service_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name,
+        scorer_service_pb2.DESCRIPTOR.services_by_name["ScorerService"].full_name,
+        health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
+        reflection.SERVICE_NAME,
+    ]
+    reflection.enable_server_reflection(names, server)
+    return server
+
+
+def listen(server: grpc.aio.Server, address: str) -> str:
+    """Bind the address and return it with its real port.
+
+    Raises:
+        ConfigError: in use, or not an address of this machine.
+    """
+    host, port = split_address(address)
+    try:
+        bound = server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise ConfigError(f"BEHOLDER_ADDRESS: can't listen on {address}: is the port in use? ({error})") from None
+    return f"[{host}]:{bound}" if ":" in host else f"{host}:{bound or port}"
+
+
+def _options(config: Config) -> Sequence[tuple[str, int]]:
+    size = config.max_message_mb * MIB
+    return (
+        # A server left over from before must not silently share the port and take half the connections.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", size),
+        ("grpc.max_send_message_length", size),
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        # Clients may ping as often as our own client does.
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ("grpc.http2.max_ping_strikes", 0),
+    )
