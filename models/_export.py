@@ -1,4 +1,4 @@
-"""What every export.py does: read its arguments, trace a module, and write one whole file that has the same bytes on every run.
+"""What an export.py that traces torch code does: read arguments, write one whole file, the same bytes on every run.
 
 No file names its maker's version or holds a path, and no arithmetic is folded at export: weights stay as their authors
 published them, so that a digest depends on the pinned packages and not on the machine.
@@ -17,12 +17,15 @@ IR_VERSION = 8
 
 
 def parse_arguments(weights: int = 0) -> argparse.Namespace:
-    """Read `--output PATH` and `--weights FILE`, which must be there `weights` times."""
+    """Read `--output PATH` with `--weights FILE`, which must be there `weights` times, or `--golden`."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--output", type=Path, required=True, help="the .onnx file to write")
+    parser.add_argument("--output", type=Path, help="the .onnx file to write")
     parser.add_argument("--weights", type=Path, action="append", default=[], help="one for each [[source]], in order")
+    parser.add_argument("--golden", action="store_true", help="write golden.json instead, with the peer's own program")
     arguments = parser.parse_args()
-    if len(arguments.weights) != weights:
+    if arguments.golden == bool(arguments.output):
+        parser.error("want either --output PATH or --golden")
+    if arguments.output and len(arguments.weights) != weights:
         parser.error(f"--weights: want {weights}, got {len(arguments.weights)}")
     return arguments
 
@@ -37,7 +40,7 @@ def trace(
     """Trace `module` on example `inputs` and write the graph to `output`.
 
     Args:
-        dynamic: tensor name -> axis -> name, for each axis that may change.
+        dynamic: tensor name -> axis -> its name, for each axis that may change.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the TorchScript exporter is old, and is the one that takes seconds
@@ -58,8 +61,8 @@ def trace(
 def trace_pair(module: torch.nn.Module, output: Path, side_px: int) -> None:
     """Trace a FIDELITY scorer of two uint8 images of any one size, on examples of `side_px`."""
     example = torch.zeros(1, side_px, side_px, 3, dtype=torch.uint8)
-    axes = {0: "rows", 1: "height", 2: "width"}
-    dynamic = {"candidate": axes, "reference": axes, "score": {0: "rows"}}
+    axes = {0: "batch", 1: "height", 2: "width"}
+    dynamic = {"candidate": axes, "reference": axes, "score": {0: "batch"}}
     trace(module, {"candidate": example, "reference": example}, ["score"], dynamic, output)
 
 

@@ -9,7 +9,7 @@ from torch.nn.functional import conv2d
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from _export import parse_arguments, trace_pair  # noqa: E402 (found through the line above)
+from _export import parse_arguments, trace_pair
 
 SIGMA, TAPS = 1.5, 11
 C1, C2 = 0.01**2, 0.03**2
@@ -56,5 +56,26 @@ def _centred(pixels: torch.Tensor) -> torch.Tensor:
     return pixels.permute(0, 3, 1, 2).to(torch.float32) / 255 - 0.5
 
 
+def write_golden_json() -> None:
+    """Ask piq, in float64, without its automatic downsampling."""
+    from _golden import do_without, to_unit, write_golden
+
+    do_without("torchvision", "torchvision.models", "torchvision.models.utils")
+    import piq
+
+    write_golden(
+        Path(__file__).parent,
+        lambda candidate, reference: float(piq.ssim(to_unit(candidate), to_unit(reference), downsample=False)),
+        peer="piq 0.8.0",
+        how="piq.ssim(candidate, reference, data_range=1.0, downsample=False) in float64",
+        tolerance=1e-6,
+        reason="float32 rounding, against float64",
+    )
+
+
 if __name__ == "__main__":
-    trace_pair(Ssim(), parse_arguments().output, side_px=32)
+    arguments = parse_arguments()
+    if arguments.golden:
+        write_golden_json()
+    else:
+        trace_pair(Ssim(), arguments.output, side_px=32)

@@ -1,0 +1,77 @@
+"""What `export.py --golden` does for scorers of pairs: ask the peer's own program, and write what it answers.
+
+The images are those of tests/assets and, as `shared:PATH`, of the folder of reference data beside the checkout.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from unittest.mock import MagicMock
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+U8 = NDArray[np.uint8]
+REPO = Path(__file__).resolve().parents[1]
+PAIRS = (
+    ("landscape.png", "landscape.png"),
+    ("landscape-q75.jpg", "landscape.png"),
+    ("landscape-q30.jpg", "landscape.png"),
+    ("still-life-blur2.png", "still-life.webp"),
+    ("still-life-noise12.webp", "still-life.webp"),
+    ("poster-q50.webp", "poster.png"),
+    ("poster-shift1.png", "poster.png"),
+    ("shared:testdata/piq/goldhill_jpeg.gif", "shared:testdata/piq/goldhill.gif"),
+    ("shared:testdata/piq/i01_01_5.bmp", "shared:testdata/piq/I01.BMP"),
+    ("shared:data/pristine/kodak/kodim03.webp", "shared:data/pristine/kodak/kodim05.webp"),
+)
+"""(candidate, reference)."""
+
+
+def load(asset: str) -> U8:
+    """Read an image as RGB, shape (H, W, 3)."""
+    shared = asset.removeprefix("shared:")
+    path = REPO / "tests" / "assets" / asset if shared == asset else REPO.parent / "shared" / shared
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def to_unit(pixels: U8) -> torch.Tensor:
+    """Turn pixels into float64 of 0 to 1, shape (1, 3, H, W)."""
+    return torch.from_numpy(pixels / 255).permute(2, 0, 1)[None]
+
+
+def do_without(*names: str) -> None:
+    """Let a peer import packages that it asks for and doesn't use on this way."""
+    for name in names:
+        stand_in: ModuleType = MagicMock(name=name)
+        sys.modules.setdefault(name, stand_in)
+
+
+def write_golden(
+    folder: Path, score: Callable[[U8, U8], float], *, peer: str, how: str, tolerance: float, reason: str
+) -> None:
+    """Write golden.json of `folder`.
+
+    Args:
+        score: the peer's score of (candidate, reference).
+        peer: its name and version.
+        how: the call that was made, for people.
+        tolerance: the most that a score may differ, and `reason` why that much.
+    """
+    cases = [
+        {
+            "candidate": candidate,
+            "reference": reference,
+            "expected": {"value": score(load(candidate), load(reference))},
+            "tolerance": tolerance,
+            "reason": reason,
+        }
+        for candidate, reference in PAIRS
+    ]
+    text = json.dumps({"peer": peer, "how": how, "cases": cases}, indent=2)
+    (folder / "golden.json").write_text(text + "\n", encoding="utf-8")
