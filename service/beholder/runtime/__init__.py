@@ -1,0 +1,1 @@
+"""The device: loaded graphs, and where they run."""

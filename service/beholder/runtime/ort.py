@@ -1,0 +1,154 @@
+"""Graphs in ONNX Runtime: the only file that imports it.
+
+A graph is whole bytes whose digest was checked: nothing it names outside itself is read. A session runs where it was
+asked to, or it is not opened: ONNX Runtime's own fallbacks to the CPU are off or found out.
+"""
+
+import contextlib
+import io
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from beholder.errors import ConfigError, ScoringFailed
+from beholder.runtime.session import Device, Session
+from beholder.types import Tensor
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+CUDA_OPTIONS = {
+    "cudnn_conv_algo_search": "HEURISTIC",  # EXHAUSTIVE, the default, searches anew for every new batch size
+    "arena_extend_strategy": "kSameAsRequested",  # the default doubles, and may ask for twice the memory needed
+    "use_tf32": "0",  # ten bits of mantissa in float32 graphs is for a scorer to choose, not for the device
+}
+QUIET = 4
+"""Fatal errors only: all others come as exceptions, and the service logs those itself."""
+
+
+def import_onnxruntime() -> Any:
+    """Import ONNX Runtime, quiet and without its telemetry.
+
+    Raises:
+        ConfigError: it is not installed, or not whole.
+    """
+    # Recent Linux builds write a telemetry database under the home folder unless this is set before the import.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # noqa: TID251 - written, not read: there is no other way to tell it
+    try:
+        import onnxruntime
+
+        onnxruntime.set_default_logger_severity(QUIET)
+    except (ImportError, AttributeError) as error:  # removing one of two packages leaves an empty module behind
+        raise ConfigError(
+            f"ONNX Runtime can't be imported ({error}); install beholder[cpu], or beholder[gpu] for NVIDIA GPUs"
+        ) from error
+    return onnxruntime
+
+
+def has_cuda_build() -> bool:
+    """Tell whether the ONNX Runtime that is imported was built for CUDA; whether CUDA works is another matter."""
+    return PROVIDERS["cuda"] in import_onnxruntime().get_available_providers()
+
+
+def preload_cuda() -> str:
+    """Load NVIDIA's libraries from their Python packages, where no loader looks; return what it says failed."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):  # it prints, and standard output belongs to the command line's answers
+        import_onnxruntime().preload_dlls()
+    return "; ".join(line for line in said.getvalue().splitlines() if line.startswith("Failed"))
+
+
+def open_session(name: str, model: bytes, device: Device, options: Mapping[str, str]) -> Session:
+    """Load a graph onto a device.
+
+    Args:
+        name: what messages call the graph.
+        model: a whole ONNX file; weights in other files are refused.
+        options: of the CUDA provider, laid over `CUDA_OPTIONS`; the CPU takes none.
+
+    Raises:
+        ConfigError: the graph is corrupt, an option is unknown, or the device does not run it.
+    """
+    ort = import_onnxruntime()
+    provider = PROVIDERS[device.kind]
+    if device.kind == "cpu" and options:
+        raise ConfigError(f"{name}: the CPU takes no provider options, got {', '.join(sorted(options))}")
+    provider_options = CUDA_OPTIONS | {"device_id": str(device.id)} | dict(options) if device.kind == "cuda" else {}
+    try:
+        session = ort.InferenceSession(
+            model,
+            _session_options(ort, device),
+            providers=[(provider, provider_options)],
+            enable_fallback=0,  # else a failed run is silently done again on the CPU, for ever after
+        )
+    except Exception as error:  # its exceptions have no base of their own
+        raise ConfigError(f"{name}: ONNX Runtime does not load the graph on {device.kind}: {error}") from error
+    if session.get_providers()[0] != provider:
+        raise ConfigError(f"{name}: asked for {provider}, runs on {session.get_providers()[0]}")
+    return OrtSession(name, session, device)
+
+
+def _session_options(ort: Any, device: Device) -> Any:
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.intra_op_num_threads = device.intra_op_threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = QUIET
+    # Threads that spin while they wait take the cores from decoding.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A graph in bytes would find weights in files of the working folder, which no digest covers.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
+    return options
+
+
+class OrtSession:
+    """One ONNX Runtime session, as `Session` says."""
+
+    def __init__(self, name: str, session: Any, device: Device) -> None:
+        inputs, outputs = session.get_inputs(), session.get_outputs()
+        self.provider: str = session.get_providers()[0]
+        self.input_names: tuple[str, ...] = tuple(value.name for value in inputs)
+        self.output_names: tuple[str, ...] = tuple(value.name for value in outputs)
+        self.shapes: Mapping[str, tuple[int | None, ...]] = {
+            value.name: tuple(axis if isinstance(axis, int) else None for axis in value.shape)
+            for value in [*inputs, *outputs]
+        }
+        self._name = name
+        self._device = device
+        self._session = session
+
+    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Run the graph once, as `Session.run` says."""
+        session = self._session  # held here, so that closing waits for this run
+        if session is None:
+            raise ScoringFailed(f"{self._name}: the session is closed")
+        feeds = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
+        try:
+            if self._device.kind == "cpu":
+                values = session.run(self.output_names, feeds)
+            else:
+                values = run_bound(session, feeds, self.output_names, self._device)
+        except Exception as error:  # its exceptions have no base of their own
+            raise ScoringFailed(f"{self._name}: {error}") from error
+        return dict(zip(self.output_names, values, strict=True))
+
+    def close(self) -> None:
+        """Let go of the graph, as `Session.close` says."""
+        self._session = None
+
+
+def run_bound(session: Any, feeds: Mapping[str, Tensor], outputs: tuple[str, ...], device: Device) -> list[Tensor]:
+    """Run with inputs and outputs bound to the device's memory: each crosses the bus once.
+
+    A binding is made for each run, so that threads may share the session.
+    """
+    ort = import_onnxruntime()
+    binding = session.io_binding()
+    for name, array in feeds.items():
+        binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array, device.kind, device.id))
+    for name in outputs:
+        binding.bind_output(name, device.kind, device.id)
+    session.run_with_iobinding(binding)
+    values: list[Tensor] = binding.copy_outputs_to_cpu()
+    return values
