@@ -1,0 +1,50 @@
+"""The image and the manifests agree with the service: settings, ports, probes, drain."""
+
+import re
+import tomllib
+from dataclasses import fields
+
+from beholder.config import Config, config_from, split_address
+from server_process import REPO
+
+DOCKERFILE = (REPO / "Dockerfile").read_text()
+DEPLOYMENT = (REPO / "k8s/base/deployment.yaml").read_text()
+IMAGE_SETTINGS = dict(re.findall(r"(BEHOLDER_[A-Z_]+)=(\S+?)(?= ?\\?\n)", DOCKERFILE.rpartition("FROM")[2]))
+POD_SETTINGS = dict(re.findall(r'name: (BEHOLDER_[A-Z_]+)\n\s+value: "(.*)"', DEPLOYMENT))
+
+
+def test_the_image_and_the_pod_set_only_what_the_service_reads() -> None:
+    config = config_from(IMAGE_SETTINGS | POD_SETTINGS | {"BEHOLDER_MODELS": ""})
+    assert IMAGE_SETTINGS
+    assert POD_SETTINGS
+    assert split_address(config.address) == ("0.0.0.0", 50051)  # noqa: S104 - a container's only way out
+
+
+def test_a_pod_has_time_to_drain() -> None:
+    config = config_from(POD_SETTINGS)
+    grace_s = re.search(r"terminationGracePeriodSeconds: (\d+)", DEPLOYMENT)
+    assert grace_s
+    assert int(grace_s[1]) > config.drain_delay_s + config.drain_s
+
+
+def test_ports_of_image_pod_and_service_are_those_listened_on() -> None:
+    config = config_from(IMAGE_SETTINGS | {"BEHOLDER_MODELS": ""})
+    ports = [str(split_address(address)[1]) for address in (config.address, config.metrics_address)]
+    assert re.findall(r"EXPOSE (.*)", DOCKERFILE) == [" ".join(ports)]
+    assert re.findall(r"containerPort: (\d+)", DEPLOYMENT) == ports
+    assert re.findall(r" port: (\d+)", (REPO / "k8s/base/service.yaml").read_text()) == ports
+    assert set(re.findall(r" port: (\d+)", DEPLOYMENT)) == {ports[0]}
+
+
+def test_addresses_default_to_this_machine_alone() -> None:
+    hosts = {split_address(str(field.default))[0] for field in fields(Config) if field.name.endswith("address")}
+    assert hosts == {"127.0.0.1"}
+
+
+def test_a_serving_install_asks_for_no_torch() -> None:
+    project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    serving = [*project["dependencies"], *extras["cpu"], *extras["gpu"]]
+    names = {re.split(r"[\[<>=~! ]", requirement)[0] for requirement in serving}
+    assert not names & {"torch", "onnx", "onnxscript"}
+    assert not any("onnxruntime" in requirement for requirement in project["dependencies"]), "cpu and gpu would clash"
