@@ -5,13 +5,13 @@ with the nearest that are.
 """
 
 import difflib
-import tomllib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from beholder.errors import ConfigError, InvalidSample, ScorerNotFound
 from beholder.scoring.spec import EncoderSpec, ScorerSpec, read_spec
+from beholder.scoring.table import read_table
 
 PANELS_FILE = "panels.toml"
 
@@ -114,20 +114,14 @@ def _add_spec(catalog: Catalog, spec: ScorerSpec | EncoderSpec) -> None:
 def _read_panels(path: Path) -> dict[str, tuple[str, ...]]:
     if not path.exists():
         return {}
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    panels = data.pop("panels", None)
-    if data or not isinstance(panels, dict):
-        raise ConfigError(f'{path}: want one table, [panels], of name = ["scorer", ...]')
+    top = read_table(path)
+    table = top.table("panels")
+    top.done()
+    panels = {name: table.texts(name) for name in table}
     for name, scorers in panels.items():
-        is_list = isinstance(scorers, list) and scorers and all(isinstance(scorer, str) for scorer in scorers)
-        if not is_list or len(set(scorers)) < len(scorers):
-            raise ConfigError(
-                f"{path}: {name}: want a list of scorer names, each once and at least one, got {scorers!r}"
-            )
-    return {name: tuple(scorers) for name, scorers in panels.items()}
+        if not scorers:
+            raise table.wrong(name, "at least one scorer", [])
+    return panels
 
 
 def _check_links(catalog: Catalog, panel_files: dict[str, Path]) -> None:

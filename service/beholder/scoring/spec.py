@@ -4,21 +4,20 @@ A folder is the registration. It holds either an encoder (`kind = "ENCODER"`, an
 or a scorer: a graph of its own (`[image]` says how its images are prepared) or a head (`encoder = "name"`).
 """
 
-import difflib
-import tomllib
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from beholder.errors import ConfigError
 from beholder.inputs.steps import Step, parse_steps
+from beholder.scoring.table import Table, is_of, read_table
 from beholder.types import Direction, Kind
 
 ENCODER = "ENCODER"
-
-T = TypeVar("T")
-E = TypeVar("E", Kind, Direction)
+NAME = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
@@ -101,8 +100,9 @@ class Spec:
 
     @property
     def card(self) -> str:
-        """The folder's CARD.md."""
-        return (self.folder / "CARD.md").read_text(encoding="utf-8")
+        """The folder's CARD.md; empty where it has none."""
+        path = self.folder / "CARD.md"
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
 
 @dataclass(frozen=True)
@@ -138,120 +138,93 @@ class ScorerSpec(Spec):
         return self.kind is Kind.ADHERENCE
 
 
-class _Table:
-    """A TOML table that names its file and key in every complaint, and refuses keys that nobody read."""
-
-    def __init__(self, data: Mapping[str, Any], where: str) -> None:
-        self._data, self._where, self._read = data, where, set[str]()
-
-    def get(self, key: str, kind: type[T], default: T | None = None) -> T:
-        self._read.add(key)
-        value = self._data.get(key, default)
-        if value is None:
-            raise ConfigError(f"{self._where}: {key} is missing")
-        if kind is float and isinstance(value, int):
-            value = float(value)
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise ConfigError(f"{self._where}: {key}: want {kind.__name__}, got {value!r}")
-        return value
-
-    def table(self, key: str) -> "_Table":
-        return _Table(self.get(key, dict, {}), f"{self._where}: [{key}]")
-
-    def tables(self, key: str) -> list["_Table"]:
-        return [_Table(item, f"{self._where}: [[{key}]]") for item in self.get(key, list, [])]
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._data
-
-    def done(self) -> None:
-        for key in self._data:
-            if key not in self._read:
-                near = difflib.get_close_matches(key, self._read, n=1)
-                hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(sorted(self._read))}"
-                raise ConfigError(f"{self._where}: unknown key {key}{hint}")
-
-
 def read_spec(folder: Path) -> ScorerSpec | EncoderSpec:
     """Read `scorer.toml` of one folder.
 
     Raises:
-        ConfigError: unreadable, a key missing, unknown or of the wrong type; the message names file and key.
+        ConfigError: unreadable, or a key is missing, unknown or of a wrong value; the message names file and key.
     """
     path = folder / "scorer.toml"
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    top = _Table(data, str(path))
+    top = read_table(path)
     name, kind, encoder = top.get("name", str), top.get("kind", str), top.get("encoder", str, "")
-    if name != folder.name:
-        raise ConfigError(f"{path}: name: want {folder.name!r}, the folder's name, got {name!r}")
+    if name != folder.name or not NAME.fullmatch(name):
+        raise top.wrong("name", f"the folder's name, {folder.name!r}, of a-z, 0-9, '.' and '-'", name)
     common: dict[str, Any] = {
         "name": name,
-        "version": top.get("version", int),
+        "version": top.whole("version", 1, 2**32 - 1),
         "summary": top.get("summary", str),
         "licence": top.get("licence", str),
         "default": top.get("default", bool, False),
         "folder": folder,
         "graph": _read_graph(top.table("graph"), folder),
-        "image": None if encoder else _read_image(top.table("image")),
+        "image": None if encoder else _read_image(top.table("image"), path),
         "sources": tuple(_read_source(table) for table in top.tables("source")),
     }
-    spec = EncoderSpec(**common) if kind == ENCODER else _read_scorer(top, kind, encoder, common)
+    if encoder and kind in (ENCODER, Kind.FIDELITY.name):
+        raise top.wrong("encoder", f"none, for a graph of kind {kind} takes images, not an embedding", encoder)
+    spec = EncoderSpec(**common) if kind == ENCODER else _read_scorer(top, encoder, common)
     top.done()
     return spec
 
 
-def _read_scorer(top: _Table, kind: str, encoder: str, common: dict[str, Any]) -> ScorerSpec:
-    path = common["folder"] / "scorer.toml"
-    low, high = (float(bound) for bound in top.get("range", list, [float("-inf"), float("inf")]))
+def _read_scorer(top: Table, encoder: str, common: dict[str, Any]) -> ScorerSpec:
+    bounds = top.get("range", list, [-math.inf, math.inf])
+    if len(bounds) != 2 or not all(is_of(bound, float) for bound in bounds) or not bounds[0] < bounds[1]:
+        raise top.wrong("range", "[lowest, highest], inf where there is no bound", bounds)
     output = top.table("output")
-    labels_file = output.get("labels_file", str, "")
-    inline = output.get("labels", list, [])
-    labels = (common["folder"] / labels_file).read_text(encoding="utf-8").splitlines() if labels_file else inline
-    top_labels = output.get("top_labels", int, len(labels))
+    labels = _read_labels(output, common["folder"])
+    top_labels = output.whole("top_labels", 0, len(labels), len(labels))
     output.done()
     return ScorerSpec(
-        kind=_member(Kind, kind, f"{path}: kind"),
-        direction=_member(Direction, top.get("direction", str), f"{path}: direction"),
-        range_=(low, high),
+        kind=top.member("kind", Kind),
+        direction=top.member("direction", Direction),
+        range_=(float(bounds[0]), float(bounds[1])),
         encoder=encoder,
-        labels=tuple(labels),
+        labels=labels,
         top_labels=top_labels,
         **common,
     )
 
 
-def _read_graph(table: _Table, folder: Path) -> GraphSpec:
-    file = GraphFile(folder / table.get("file", str, "model.onnx"), table.get("sha256", str))
+def _read_labels(output: Table, folder: Path) -> tuple[str, ...]:
+    if "labels_file" not in output:
+        return output.texts("labels", [])
+    path = folder / output.get("labels_file", str)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return Table({"lines": lines}, str(path)).texts("lines", [])
+
+
+def _read_graph(table: Table, folder: Path) -> GraphSpec:
+    file = GraphFile(folder / table.get("file", str, "model.onnx"), table.sha256())
     variants, rows, options = dict[str, GraphFile](), dict[str, int](), dict[str, dict[str, str]]()
     for device, default_rows in (("cpu", 8), ("cuda", 64)):
         own = table.table(device)
-        rows[device] = own.get("max_batch_rows", int, default_rows)
+        rows[device] = own.whole("max_batch_rows", 1, 4096, default_rows)
         options[device] = {key: str(value) for key, value in own.get("options", dict, {}).items()}
         if "file" in own:
-            variants[device] = GraphFile(folder / own.get("file", str), own.get("sha256", str))
+            variants[device] = GraphFile(folder / own.get("file", str), own.sha256())
         own.done()
     table.done()
     return GraphSpec(file, variants, rows, options)
 
 
-def _read_image(table: _Table) -> ImageSpec:
-    steps = parse_steps(table.get("steps", list, []))
-    max_mpx = table.get("max_mpx", float, 0.0)
-    image = ImageSpec(steps, table.get("min_side_px", int, 1), max_mpx or None)
+def _read_image(table: Table, where: Path) -> ImageSpec:
+    try:
+        steps = parse_steps(table.get("steps", list, []))
+    except ConfigError as error:
+        raise ConfigError(f"{where}: [image] steps: {error.message}") from error
+    max_mpx = float(table.get("max_mpx", float)) if "max_mpx" in table else None
+    if max_mpx is not None and not 0 < max_mpx < math.inf:
+        raise table.wrong("max_mpx", "more than 0", max_mpx)
+    image = ImageSpec(steps, table.whole("min_side_px", 1, default=1), max_mpx)
     table.done()
     return image
 
 
-def _read_source(table: _Table) -> Source:
-    source = Source(table.get("package", str), table.get("member", str), table.get("sha256", str))
+def _read_source(table: Table) -> Source:
+    source = Source(table.get("package", str), table.get("member", str), table.sha256())
     table.done()
     return source
-
-
-def _member(kinds: type[E], text: str, where: str) -> E:
-    if text not in kinds.__members__:
-        raise ConfigError(f"{where}: want one of {', '.join(kinds.__members__)}, got {text!r}")
-    return kinds[text]
