@@ -1,0 +1,142 @@
+"""Scorers whose sessions are fakes: the seam where tests of the engine enter."""
+
+import io
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from beholder.clock import monotonic
+from beholder.config import Config
+from beholder.engine.engine import Engine
+from beholder.metrics import Metrics
+from beholder.scoring.catalog import Catalog
+from beholder.scoring.load import Loaded
+from beholder.scoring.scorer import Graph, Scorer
+from beholder.scoring.spec import EncoderSpec, GraphFile, GraphSpec, ImageSpec, ScorerSpec
+from beholder.types import Direction, EncodedImage, Kind, Tensor
+
+Run = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
+
+
+def brightness(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Score a row by its mean pixel, 0 to 255."""
+    return {"score": inputs["candidate"].astype(np.float32).mean(axis=(1, 2, 3))}
+
+
+def difference(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Score a pair by its mean absolute difference."""
+    apart = np.abs(inputs["candidate"].astype(np.float32) - inputs["reference"].astype(np.float32))
+    return {"score": apart.mean(axis=(1, 2, 3))}
+
+
+def embedding(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Embed a row as its mean pixel and 1."""
+    mean = brightness(inputs)["score"]
+    return {"embedding": np.stack([mean, np.ones_like(mean)], axis=1)}
+
+
+def first_of_embedding(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Score an embedding by its first number."""
+    return {"score": inputs["embedding"][:, 0]}
+
+
+class FakeSession:
+    """A session that runs a function; it counts its runs and can be held up."""
+
+    provider = "FakeExecutionProvider"
+    input_names: tuple[str, ...] = ()
+    output_names: tuple[str, ...] = ()
+    shapes: Mapping[str, tuple[int | None, ...]] = {}
+
+    def __init__(self, run: Run) -> None:
+        self.compute = run
+        self.batches: list[int] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Semaphore(0)
+        self.is_closed = False
+
+    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        self.batches.append(len(next(iter(inputs.values()))))
+        self.entered.release()
+        if not self.gate.wait(30.0):
+            raise TimeoutError
+        return self.compute(inputs)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class House:
+    """A catalogue of fake scorers, and the engine that runs them."""
+
+    def __init__(self) -> None:
+        self.catalog = Catalog({}, {}, {})
+        self.loaded = Loaded()
+        self.metrics = Metrics()
+
+    def add_graph(self, name: str, run: Run, kind: Kind = Kind.QUALITY, rows: int = 8) -> FakeSession:
+        session = FakeSession(run)
+        roles = ("candidate", "reference") if kind is Kind.FIDELITY else ("candidate",)
+        spec = self._spec(name, kind, "", rows)
+        graph = Graph(name, 1, spec, session, roles, rows)
+        self.catalog.scorers[name] = spec
+        self.loaded.graphs[name] = graph
+        self.loaded.scorers[name] = Scorer(spec, graph, None, "0" * 64)
+        return session
+
+    def add_encoder(self, name: str, run: Run, rows: int = 8) -> FakeSession:
+        session = FakeSession(run)
+        spec = EncoderSpec(name, 1, "", "MIT", Path(), True, _graph_spec(rows), ImageSpec((), 1, None), ())
+        self.catalog.encoders[name] = spec
+        self.loaded.graphs[name] = Graph(name, 1, spec, session, ("candidate",), rows)
+        return session
+
+    def add_head(self, name: str, encoder: str, run: Run) -> FakeSession:
+        session = FakeSession(run)
+        spec = self._spec(name, Kind.QUALITY, encoder, 8)
+        self.catalog.scorers[name] = spec
+        self.loaded.scorers[name] = Scorer(spec, self.loaded.graphs[encoder], session, "0" * 64)
+        return session
+
+    def engine(self, **settings: object) -> Engine:
+        config = Config(**{"runners": 1, "decode_threads": 2} | settings)  # type: ignore[arg-type]
+        return Engine(self.catalog, self.loaded, config, "cpu", monotonic, self.metrics)
+
+    def sample_count(self, name: str, **labels: str) -> float:
+        """Return a series' value, 0 where it does not exist yet."""
+        return self.metrics.registry.get_sample_value(name, labels) or 0.0
+
+    def _spec(self, name: str, kind: Kind, encoder: str, rows: int) -> ScorerSpec:
+        image = None if encoder else ImageSpec((), 1, None)
+        return ScorerSpec(
+            name=name,
+            version=1,
+            summary="",
+            licence="MIT",
+            folder=Path(),
+            default=True,
+            graph=_graph_spec(rows),
+            image=image,
+            sources=(),
+            kind=kind,
+            direction=Direction.HIGHER_IS_BETTER,
+            range_=(0.0, 255.0),
+            encoder=encoder,
+            labels=(),
+            top_labels=0,
+        )
+
+
+def _graph_spec(rows: int) -> GraphSpec:
+    return GraphSpec(GraphFile(Path("model.onnx"), "0" * 64), {}, {"cpu": rows, "cuda": rows}, {"cpu": {}, "cuda": {}})
+
+
+def grey_png(level: int, size_px: int = 16) -> EncodedImage:
+    """Return a PNG of one grey, `size_px` on each side."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (size_px, size_px), (level, level, level)).save(buffer, "PNG")
+    return EncodedImage(buffer.getvalue())

@@ -1,0 +1,343 @@
+"""The engine with real threads and fake sessions: who is answered, once, whatever happens to the others."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+import pytest
+
+from beholder.engine.engine import Engine
+from beholder.engine.job import Job
+from beholder.errors import (
+    Cancelled,
+    DeadlinePassed,
+    InvalidSample,
+    QueueFull,
+    ScorerNotExported,
+    ScoringFailed,
+    Unavailable,
+)
+from beholder.types import EncodedImage, Kind, Outcome, Sample, Score, Tensor
+from fake_scorers import FakeSession, House, brightness, difference, embedding, first_of_embedding, grey_png
+
+WAIT_S = 20.0
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+@contextlib.contextmanager
+def running(house: House, **settings: object) -> Iterator[Engine]:
+    engine = house.engine(**settings)
+    engine.start()
+    try:
+        yield engine
+    finally:
+        engine.stop()
+
+
+def submit(engine: Engine, samples: list[Sample], *names: str, timeout_s: float = WAIT_S) -> Job:
+    scorers = [engine.catalog.scorers[name] for name in names]
+    return engine.submit(samples, scorers, deadline_s=engine.clock() + timeout_s)
+
+
+def ask(engine: Engine, samples: list[Sample], *names: str) -> list[dict[str, Outcome]]:
+    return [dict(result) for result in submit(engine, samples, *names).wait(WAIT_S)]
+
+
+def value(outcome: Outcome) -> float:
+    assert isinstance(outcome, Score), outcome
+    return outcome.value
+
+
+def hold(session: FakeSession) -> None:
+    """Close the gate and forget the runs so far."""
+    session.gate.clear()
+    session.batches.clear()
+    while session.entered.acquire(blocking=False):
+        pass
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for another thread to get somewhere."""
+    deadline_s = time.monotonic() + WAIT_S
+    while not holds():
+        assert time.monotonic() < deadline_s, "it never came true"
+        time.sleep(0.002)
+
+
+def test_every_sample_gets_its_own_score_in_the_order_sent(house: House) -> None:
+    house.add_graph("bright", brightness)
+    with running(house) as engine:
+        results = ask(engine, [Sample(grey_png(level)) for level in range(0, 200, 10)], "bright")
+    assert [round(value(result["bright"])) for result in results] == list(range(0, 200, 10))
+
+
+def test_five_heads_on_one_image_run_the_encoder_once_and_decode_once(house: House) -> None:
+    encoder = house.add_encoder("encoder", embedding)
+    heads = [f"head{number}" for number in range(5)]
+    for name in heads:
+        house.add_head(name, "encoder", first_of_embedding)
+    with running(house) as engine:
+        encoder.batches.clear()
+        (result,) = ask(engine, [Sample(grey_png(70))], *heads)
+    assert {name: value(outcome) for name, outcome in result.items()} == dict.fromkeys(heads, 70.0)
+    assert encoder.batches == [1]
+    assert house.sample_count("beholder_stage_duration_seconds_count", stage="decode", graph="") == 1
+
+
+def test_an_image_that_many_samples_share_is_decoded_once(house: House) -> None:
+    house.add_graph("apart", difference, Kind.FIDELITY)
+    reference = grey_png(100)
+    with running(house) as engine:
+        results = ask(engine, [Sample(grey_png(100 + step), reference) for step in range(4)], "apart")
+    assert [value(result["apart"]) for result in results] == [0.0, 1.0, 2.0, 3.0]
+    assert house.sample_count("beholder_stage_duration_seconds_count", stage="decode", graph="") == 5
+
+
+def test_a_repeated_image_is_answered_from_the_cache(house: House) -> None:
+    session = house.add_graph("bright", brightness)
+    with running(house) as engine:
+        session.batches.clear()
+        first, second = (ask(engine, [Sample(grey_png(9))], "bright")[0] for _ in range(2))
+    assert first == second
+    assert session.batches == [1]
+    assert house.sample_count("beholder_cache_lookups_total", graph="bright", result="hit") == 1
+
+
+def test_with_the_cache_off_a_repeated_image_runs_again(house: House) -> None:
+    session = house.add_graph("bright", brightness)
+    with running(house, cache_mb=0) as engine:
+        session.batches.clear()
+        ask(engine, [Sample(grey_png(9))], "bright")
+        ask(engine, [Sample(grey_png(9))], "bright")
+    assert session.batches == [1, 1]
+
+
+def test_rows_that_wait_while_the_device_works_leave_as_one_batch(house: House) -> None:
+    session = house.add_graph("bright", brightness)
+    with running(house) as engine:
+        hold(session)
+        first = submit(engine, [Sample(grey_png(1))], "bright")
+        session.entered.acquire(timeout=WAIT_S)
+        others = submit(engine, [Sample(grey_png(level)) for level in range(2, 8)], "bright")
+        until(lambda: house.sample_count("beholder_queue_rows", graph="bright", priority="interactive") == 6)
+        session.gate.set()
+        first.wait(WAIT_S)
+        others.wait(WAIT_S)
+    assert session.batches == [1, 6]
+
+
+def test_a_broken_image_fails_alone_and_names_its_field(house: House) -> None:
+    house.add_graph("bright", brightness)
+    with running(house) as engine:
+        good, bad = ask(engine, [Sample(grey_png(5)), Sample(EncodedImage(b"not an image"))], "bright")
+    assert value(good["bright"]) == 5.0
+    assert isinstance(bad["bright"], InvalidSample)
+    assert bad["bright"].field == "samples[1].candidate"
+
+
+def test_a_missing_reference_fails_only_the_scorer_that_needs_it(house: House) -> None:
+    house.add_graph("bright", brightness)
+    house.add_graph("apart", difference, Kind.FIDELITY)
+    with running(house) as engine:
+        (result,) = ask(engine, [Sample(grey_png(5))], "bright", "apart")
+    assert value(result["bright"]) == 5.0
+    assert isinstance(result["apart"], InvalidSample)
+    assert result["apart"].field == "samples[0].reference"
+
+
+def test_a_reference_of_another_size_is_refused_with_both_sizes(house: House) -> None:
+    house.add_graph("apart", difference, Kind.FIDELITY)
+    with running(house) as engine:
+        (result,) = ask(engine, [Sample(grey_png(5, 16), grey_png(5, 20))], "apart")
+    assert isinstance(result["apart"], InvalidSample)
+    assert "16x16" in result["apart"].message
+    assert "20x20" in result["apart"].message
+
+
+def test_a_number_that_is_not_finite_fails_its_own_row_only(house: House) -> None:
+    def nan_if_black(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        scores = brightness(inputs)["score"]
+        return {"score": np.where(scores == 0.0, np.float32("nan"), scores)}
+
+    house.add_graph("bright", nan_if_black)
+    with running(house) as engine:
+        black, grey = ask(engine, [Sample(grey_png(0)), Sample(grey_png(7))], "bright")
+    assert isinstance(black["bright"], ScoringFailed)
+    assert value(grey["bright"]) == 7.0
+
+
+def test_a_failed_batch_hurts_only_itself_and_the_lane_lives_on(house: House) -> None:
+    session = house.add_graph("bright", brightness)
+    house.add_graph("other", brightness)
+    with running(house) as engine:
+        session.compute = _fail
+        (result,) = ask(engine, [Sample(grey_png(1))], "bright", "other")
+        assert isinstance(result["bright"], ScoringFailed)
+        assert "out of memory" not in result["bright"].message
+        assert value(result["other"]) == 1.0
+        session.compute = brightness
+        assert value(ask(engine, [Sample(grey_png(2))], "bright")[0]["bright"]) == 2.0
+
+
+def test_repeated_failure_makes_a_scorer_not_ready_until_a_batch_succeeds(house: House) -> None:
+    session = house.add_graph("bright", brightness)
+    with running(house, cache_mb=0) as engine:
+        session.compute = _fail
+        for _ in range(3):
+            assert engine.not_ready_reason("bright") == ""
+            ask(engine, [Sample(grey_png(1))], "bright")
+        assert "failing" in engine.not_ready_reason("bright")
+        session.compute = brightness
+        ask(engine, [Sample(grey_png(1))], "bright")
+        assert engine.not_ready_reason("bright") == ""
+
+
+def test_a_failing_head_leaves_the_other_heads_alone(house: House) -> None:
+    house.add_encoder("encoder", embedding)
+    house.add_head("good", "encoder", first_of_embedding)
+    house.add_head("bad", "encoder", _fail)
+    with running(house) as engine:
+        (result,) = ask(engine, [Sample(grey_png(3))], "good", "bad")
+    assert value(result["good"]) == 3.0
+    assert isinstance(result["bad"], ScoringFailed)
+
+
+def test_a_cancelled_job_is_answered_at_once_never_runs_and_makes_room(house: House) -> None:
+    session = house.add_graph("bright", brightness)
+    with running(house) as engine:
+        hold(session)
+        running_job = submit(engine, [Sample(grey_png(1))], "bright")
+        session.entered.acquire(timeout=WAIT_S)
+        waiting = submit(engine, [Sample(grey_png(level)) for level in range(2, 6)], "bright")
+        neighbour = submit(engine, [Sample(grey_png(50))], "bright")
+        until(lambda: house.sample_count("beholder_queue_rows", graph="bright", priority="interactive") == 5)
+        waiting.cancel()
+        assert all(isinstance(result["bright"], Cancelled) for result in waiting.wait(0.0))
+        assert house.sample_count("beholder_in_flight_rows") == 2
+        session.gate.set()
+        assert value(neighbour.wait(WAIT_S)[0]["bright"]) == 50.0
+        running_job.wait(WAIT_S)
+    assert session.batches == [1, 1]
+    assert house.sample_count("beholder_in_flight_rows") == 0
+
+
+def test_cancelling_what_already_runs_drops_its_late_answer(house: House) -> None:
+    session = house.add_graph("bright", brightness)
+    with running(house) as engine:
+        hold(session)
+        job = submit(engine, [Sample(grey_png(1))], "bright")
+        session.entered.acquire(timeout=WAIT_S)
+        job.cancel()
+        session.gate.set()
+        assert engine.drain(WAIT_S)
+        assert isinstance(job.wait(0.0)[0]["bright"], Cancelled)
+
+
+def test_a_row_whose_deadline_passes_in_the_queue_never_reaches_the_device(house: House) -> None:
+    session = house.add_graph("bright", brightness, rows=1)
+    with running(house, runners=2) as engine:
+        hold(session)
+        blockers = [submit(engine, [Sample(grey_png(level))], "bright") for level in (1, 2)]
+        for _ in blockers:
+            session.entered.acquire(timeout=WAIT_S)
+        late = submit(engine, [Sample(grey_png(3))], "bright", timeout_s=0.05)
+        until(lambda: engine.clock() > late.deadline_s)
+        session.gate.set()
+        assert isinstance(late.wait(WAIT_S)[0]["bright"], DeadlinePassed)
+        for job in blockers:
+            job.wait(WAIT_S)
+    assert session.batches == [1, 1]
+
+
+def test_more_rows_than_fit_are_refused_whole_and_hurt_nobody_inside(house: House) -> None:
+    session = house.add_graph("bright", brightness)
+    with running(house, max_queue_rows=4) as engine:
+        hold(session)
+        inside = submit(engine, [Sample(grey_png(level)) for level in range(3)], "bright")
+        with pytest.raises(QueueFull, match="the limit is 4") as caught:
+            submit(engine, [Sample(grey_png(9)), Sample(grey_png(8))], "bright")
+        assert caught.value.retry_after_s > 0.0
+        session.gate.set()
+        assert [value(result["bright"]) for result in inside.wait(WAIT_S)] == [0.0, 1.0, 2.0]
+
+
+def test_decoded_pixels_that_wait_are_bounded(house: House) -> None:
+    session = house.add_graph("bright", brightness)
+    with running(house, max_prepared_mb=1, cache_mb=0) as engine:
+        hold(session)
+        job = submit(engine, [Sample(grey_png(level, 512)) for level in range(8)], "bright")
+        session.entered.acquire(timeout=WAIT_S)
+        held_mb = engine._held_bytes / 2**20
+        session.gate.set()
+        assert [value(result["bright"]) for result in job.wait(WAIT_S)] == [float(level) for level in range(8)]
+    assert held_mb <= 1.0 + 2 * 0.75
+
+
+def test_zero_samples_and_too_many_are_refused_with_the_limit(house: House) -> None:
+    house.add_graph("bright", brightness)
+    with running(house, max_samples=2) as engine:
+        for count in (0, 3):
+            with pytest.raises(InvalidSample, match=f"want 1 to 2 samples in one request, got {count}"):
+                submit(engine, [Sample(grey_png(0))] * count, "bright")
+
+
+def test_a_scorer_without_a_graph_says_how_to_get_one(house: House) -> None:
+    house.add_graph("bright", brightness)
+    del house.loaded.scorers["bright"]
+    house.loaded.missing["bright"] = "run `beholder export bright`"
+    with running(house) as engine, pytest.raises(ScorerNotExported, match="beholder export bright"):
+        submit(engine, [Sample(grey_png(0))], "bright")
+
+
+def test_before_the_start_and_while_draining_requests_are_refused_as_unavailable(house: House) -> None:
+    house.add_graph("bright", brightness)
+    engine = house.engine()
+    with pytest.raises(Unavailable, match="starting"):
+        submit(engine, [Sample(grey_png(0))], "bright")
+    engine.start()
+    assert engine.drain(WAIT_S)
+    with pytest.raises(Unavailable, match="shutting down"):
+        submit(engine, [Sample(grey_png(0))], "bright")
+    engine.stop()
+
+
+def test_draining_waits_for_those_inside(house: House) -> None:
+    session = house.add_graph("bright", brightness)
+    with running(house) as engine:
+        hold(session)
+        job = submit(engine, [Sample(grey_png(4))], "bright")
+        session.entered.acquire(timeout=WAIT_S)
+        assert not engine.drain(0.01)
+        session.gate.set()
+        assert engine.drain(WAIT_S)
+        assert value(job.wait(0.0)[0]["bright"]) == 4.0
+
+
+def test_results_are_told_one_by_one_and_then_the_job_is_done(house: House) -> None:
+    house.add_graph("bright", brightness)
+    told: list[int] = []
+    with running(house) as engine:
+        job = engine.submit(
+            [Sample(grey_png(level)) for level in range(5)],
+            [engine.catalog.scorers["bright"]],
+            deadline_s=engine.clock() + WAIT_S,
+            on_result=lambda index, _: told.append(index),
+        )
+        job.wait(WAIT_S)
+    assert sorted(told) == [0, 1, 2, 3, 4]
+
+
+def test_a_stopped_engine_has_closed_its_sessions(house: House) -> None:
+    session = house.add_graph("bright", brightness)
+    with running(house):
+        pass
+    assert session.is_closed
+
+
+def _fail(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    raise RuntimeError("CUDA error: out of memory")
