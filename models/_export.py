@@ -1,4 +1,4 @@
-"""What an export.py that traces torch code does: read arguments, write one whole file, the same bytes on every run.
+"""What every export.py does: read arguments, trace torch code if it has any, write one whole file.
 
 No file names its maker's version or holds a path, and no arithmetic is folded at export: weights stay as their authors
 published them, so that a digest depends on the pinned packages and not on the machine.
@@ -13,7 +13,6 @@ import onnx
 import torch
 
 OPSET = 17
-IR_VERSION = 8
 
 
 def parse_arguments(weights: int = 0) -> argparse.Namespace:
@@ -76,8 +75,10 @@ def save(model: onnx.ModelProto, output: Path) -> None:
     for tensor in model.graph.initializer:
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             raise ValueError(f"{output}: weight {tensor.name} lies in another file")
-    for node in model.graph.node:
-        node.ClearField("doc_string")
-    model.producer_name, model.producer_version, model.ir_version = "beholder", "", IR_VERSION
+    for part in (*model.graph.node, *model.graph.initializer):
+        part.ClearField("doc_string")
+        part.ClearField("metadata_props")
+    model.producer_name, model.producer_version = "beholder", ""
+    model.ir_version = onnx.helper.find_min_ir_version_for(model.opset_import)
     onnx.checker.check_model(model, full_check=True)
     output.write_bytes(model.SerializeToString(deterministic=True))
