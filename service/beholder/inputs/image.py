@@ -1,0 +1,161 @@
+"""One image, as a caller sent it, becomes sRGB pixels.
+
+The order is the defence: bytes are counted, the header is read and its pixels are counted, and only then does a codec
+run. JPEG, PNG and WebP by content, nothing else; whatever a codec says of a broken file becomes an InvalidSample.
+"""
+
+import hashlib
+import io
+import struct
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import simplejpeg
+from PIL import Image as Pillow
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from beholder.errors import InvalidSample
+from beholder.inputs.colour import to_srgb
+from beholder.inputs.header import Header, read_header
+from beholder.inputs.resize import MAX_SIDE_PX
+from beholder.types import U8, EncodedImage, Image, RawImage
+
+_CODECS: dict[str, type[ImageFile]] = {"JPEG": JpegImageFile, "PNG": PngImageFile, "WEBP": WebPImageFile}
+_BROKEN_FILE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    ArithmeticError,
+    TypeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    Pillow.DecompressionBombError,
+)
+"""What codecs were seen to raise, or say they raise, at files that are not what they claim."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one image may cost; the byte limit is for encoded images.
+
+    Attributes:
+        max_bytes: of the file.
+        max_pixels: width times height.
+    """
+
+    max_bytes: int
+    max_pixels: int
+
+
+def decode(image: Image, limits: Limits, field: str) -> U8:
+    """Decode one image: upright (EXIF), in sRGB (ICC), over white (alpha).
+
+    JPEGs come out bit-equal to Pillow's, by a faster way. Animations are refused: a score of their first frame would
+    look like a score of all. May run in any thread; codecs release the GIL.
+
+    Args:
+        image: not modified. Raw pixels are returned as they are.
+        limits: checked before any pixel is decoded.
+        field: where the image is in the request, for the error.
+
+    Returns:
+        Shape (height, width, 3), C-contiguous.
+
+    Raises:
+        InvalidSample: too large, of another format, animated, cut off or broken.
+    """
+    try:
+        if isinstance(image, RawImage):
+            _check_raw(image.pixels, limits)
+            return np.ascontiguousarray(image.pixels)
+        if not image.data:
+            raise ValueError("is empty: the file has 0 bytes")
+        if len(image.data) > limits.max_bytes:
+            raise ValueError(f"has {len(image.data):,} bytes; the limit is {limits.max_bytes:,}")
+        header = read_header(image.data)
+        _check_size(header.height_px, header.width_px, limits)
+        if header.is_animated:
+            raise ValueError(f"is an animated {header.format}; only still images are scored")
+    except ValueError as error:
+        raise InvalidSample(f"image {error}", field) from error
+    try:
+        return _turn_upright(_decode_jpeg(header) if header.format == "JPEG" else _decode_any(header), header)
+    except _BROKEN_FILE as error:
+        raise InvalidSample(f"image is a broken or cut-off {header.format}: {error}", field) from error
+
+
+def digest(image: Image) -> bytes:
+    """Return 16 bytes that tell images apart: of the file as sent, or of the raw pixels and their shape."""
+    if isinstance(image, EncodedImage):
+        return hashlib.blake2b(image.data, digest_size=16).digest()
+    shape = repr(image.pixels.shape).encode()
+    return hashlib.blake2b(
+        np.ascontiguousarray(image.pixels).reshape(-1).data, digest_size=16, person=b"raw", key=shape
+    ).digest()
+
+
+def _check_raw(pixels: U8, limits: Limits) -> None:
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise ValueError(f"has raw pixels of {pixels.dtype} {pixels.shape}; want uint8 (height, width, 3)")
+    _check_size(pixels.shape[0], pixels.shape[1], limits)
+
+
+def _check_size(height_px: int, width_px: int, limits: Limits) -> None:
+    size = f"is {width_px}x{height_px}"
+    if not height_px or not width_px:
+        raise ValueError(f"{size}; each side must have at least 1 pixel")
+    if max(height_px, width_px) > MAX_SIDE_PX:
+        raise ValueError(f"{size}; the limit of a side is {MAX_SIDE_PX} pixels")
+    if (pixels := height_px * width_px) > limits.max_pixels:
+        raise ValueError(f"{size} = {pixels / 1e6:.8g} megapixels; the limit is {limits.max_pixels / 1e6:.8g}")
+
+
+def _decode_jpeg(header: Header) -> U8:
+    """Decode by libjpeg-turbo alone where the colours are plain; what it won't take, Pillow decides."""
+    if header.channels == 3 or (header.channels == 1 and not header.profile):
+        room = np.empty((header.height_px, header.width_px, 3), np.uint8)  # a file that lies gets no more than it
+        try:
+            pixels: U8 = simplejpeg.decode_jpeg(header.bare, "RGB", buffer=room)
+        except ValueError:  # also for warnings, such as cut off, and for samplings that TurboJPEG has no name for
+            return _decode_any(header)
+        _check_shape(pixels.shape[:2], header)
+        return np.asarray(to_srgb(Pillow.fromarray(pixels), header.profile)) if header.profile else pixels
+    return _decode_any(header)
+
+
+def _decode_any(header: Header) -> U8:
+    with _CODECS[header.format](io.BytesIO(header.bare)) as image:
+        _check_shape((image.height, image.width), header)
+        image.load()
+        if header.format == "PNG":
+            _scale_key(image, header.bits)
+        return np.asarray(to_srgb(image, header.profile))
+
+
+def _check_shape(shape: tuple[int, ...], header: Header) -> None:
+    if shape != (header.height_px, header.width_px):
+        raise ValueError(f"the header says {header.width_px}x{header.height_px}, the data {shape[1]}x{shape[0]}")
+
+
+def _scale_key(image: ImageFile, bits: int) -> None:
+    """Bring a PNG's transparent colour to 8 bits, as Pillow brings the samples but not the key."""
+    key = image.info.get("transparency")
+    if isinstance(key, tuple):
+        image.info["transparency"] = tuple(level >> (bits - 8) for level in key)
+    elif isinstance(key, int) and image.mode in ("L", "I;16"):
+        image.info["transparency"] = key >> 8 if bits == 16 else key * 255 // (2**bits - 1)
+
+
+def _turn_upright(pixels: U8, header: Header) -> U8:
+    """Undo EXIF's orientation: 5 to 8 swap the axes, then each pair of fours flips the same ones."""
+    if header.orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    flip_rows, flip_columns = ((False, False), (False, True), (True, True), (True, False))[(header.orientation - 1) % 4]
+    return np.ascontiguousarray(pixels[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1])
