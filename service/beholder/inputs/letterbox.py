@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beholder.inputs.resize import resize_in_two
-from beholder.types import F32, U8
+from beholder.types import U8
 
 _TAIL = 0.2
 """The least weight, against the peak's 1, that a blur keeps; libvips' default."""
@@ -39,7 +39,7 @@ def letterbox(pixels: U8, size_px: tuple[int, int], filter_: str, background: st
     bottom, right = top + fitted_px[0], left + fitted_px[1]
     frame = np.empty((*size_px, 3), np.uint8)
     if background == "blur":
-        stretched = resize_in_two(pixels, size_px, filter_).astype(np.float32)
+        stretched = resize_in_two(pixels, size_px, filter_)
         rows, columns = _outside(top, bottom, frame_height), _outside(left, right, frame_width)
         frame[rows] = _blur_rows(stretched, rows, blur_sigma)
         frame[:, columns] = _blur_rows(stretched.swapaxes(0, 1), columns, blur_sigma).swapaxes(0, 1)
@@ -57,7 +57,7 @@ def _outside(start: int, stop: int, side: int) -> NDArray[np.intp]:
     return np.concatenate((np.arange(start), np.arange(stop, side)))
 
 
-def _blur_rows(pixels: F32, rows: NDArray[np.intp], sigma: float) -> U8:
+def _blur_rows(pixels: U8, rows: NDArray[np.intp], sigma: float) -> U8:
     """Return the given rows of the blurred image: what the fitted image covers is never computed.
 
     Edges are extended by their last pixel. Not a matrix product, which would start BLAS threads beside the decoders.
@@ -65,11 +65,12 @@ def _blur_rows(pixels: F32, rows: NDArray[np.intp], sigma: float) -> U8:
     reach = math.floor(sigma * math.sqrt(-2 * math.log(_TAIL)))
     offsets = np.arange(-reach, reach + 1)
     weights = np.exp(-0.5 * (offsets / sigma) ** 2)
-    weights = (weights / weights.sum()).tolist()
+    weights = (weights / weights.sum()).astype(np.float32)
+    sharp = pixels.astype(np.float32, order="C")
     height, width = pixels.shape[:2]
     down = np.zeros((len(rows), width, 3), np.float32)
     for offset, weight in zip(offsets, weights, strict=True):
-        down += weight * pixels[np.clip(rows + offset, 0, height - 1)]
+        down += weight * sharp[np.clip(rows + offset, 0, height - 1)]
     padded = np.pad(down, ((0, 0), (reach, reach), (0, 0)), mode="edge")
     both = np.zeros_like(down)
     for start, weight in enumerate(weights):
