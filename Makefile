@@ -39,7 +39,7 @@ export: $(VENV)/.export ## build the default scorers' graphs; ARGS="--all" or na
 
 bench: $(VENV)/.dev ## measure the service against a plain loop over the same work
 	@$(BIN)/beholder export
-	@$(BIN)/python tests/bench/throughput.py $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m bench.throughput $(ARGS)
 
 soak: $(VENV)/.dev ## 10,000 requests, good, bad and cancelled, with a SIGTERM at the end
 	@$(BIN)/beholder export
@@ -47,7 +47,7 @@ soak: $(VENV)/.dev ## 10,000 requests, good, bad and cancelled, with a SIGTERM a
 
 gpu-check: $(VENV)/.dev ## prove on a GPU machine that CUDA runs the scorers and agrees with the CPU
 	@$(BIN)/beholder export
-	@$(BIN)/python tests/bench/gpu_check.py $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m bench.gpu_check $(ARGS)
 
 proto: $(VENV)/.dev ## generate service/beholder/v1 from proto/
 	@$(call generate,service)

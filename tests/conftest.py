@@ -1,15 +1,13 @@
 """What tests of every room share: a real server, and the reference data that may lie beside the checkout."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import server_process
-from server_process import REPO, ServerProcess, Setting
-
-StartServer = Callable[..., ServerProcess]
+from server_process import REPO, ServerProcess, Setting, StartServer
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

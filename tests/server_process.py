@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,10 @@ class ServerProcess:
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()
+
+
+StartServer = Callable[..., ServerProcess]
+"""What the fixture `start_server` is: takes `Config` fields."""
 
 
 def environment(**settings: Setting) -> dict[str, str]:

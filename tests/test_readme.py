@@ -90,7 +90,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory, server: ServerProcess) -> Sh
     script = folder / "beholder"
     script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m beholder "$@"\n')
     script.chmod(0o755)
-    env = environment() | {"COLUMNS": "120", "NO_COLOR": "1"}
+    env = environment(address=server.address) | {"COLUMNS": "120", "NO_COLOR": "1"}
     env["PATH"] = f"{folder}:{env['PATH']}"
 
     def run(line: str) -> subprocess.CompletedProcess[str]:
