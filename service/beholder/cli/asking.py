@@ -1,0 +1,143 @@
+"""Whom a command asks: a server, or an engine in this process; and which scorers."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from beholder.client import Client, ScorerInfo
+from beholder.config import config_from
+from beholder.errors import Unavailable
+
+if TYPE_CHECKING:
+    from beholder.embedded import Embedded
+
+
+@dataclass(frozen=True)
+class Where:
+    """Whom to ask.
+
+    Attributes:
+        address: of a server; empty means where `beholder serve` would listen.
+        is_embedded: ask an engine in this process instead.
+        timeout_s: for one image, retries included.
+        environ: where settings are read from.
+    """
+
+    address: str
+    is_embedded: bool
+    timeout_s: float
+    environ: Mapping[str, str]
+
+    @contextmanager
+    def open(self, scorers: Sequence[str] = ()) -> "Iterator[Client | Embedded]":
+        """Connect, or build an engine of these scorers (of all, where none is named)."""
+        if self.is_embedded:
+            with self._embedded(scorers) as embedded:
+                yield embedded
+            return
+        address = self.address or config_from(self.environ).address
+        with Client(address, timeout_s=self.timeout_s) as client:
+            try:
+                yield client
+            except Unavailable as error:
+                hint = "start a server with `beholder serve`, or add --embedded"
+                raise click.ClickException(f"{address} does not answer: {error.message}; {hint}") from error
+
+    def _embedded(self, scorers: Sequence[str]) -> "Embedded":
+        # Here, so that commands which only ask a server start without loading one.
+        from beholder.embedded import Embedded
+
+        config = config_from(self.environ, **({"scorers": tuple(scorers)} if scorers else {}))
+        with Console(stderr=True).status("loading scorers"):
+            return Embedded(config, timeout_s=self.timeout_s)
+
+
+def where_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that become a `Where`, which the function gets as `where`."""
+
+    @wraps(function)
+    def with_where(*, address: str, embedded: bool, timeout_s: float, **rest: Any) -> Any:
+        if address and embedded:
+            raise click.UsageError("want either --address or --embedded, got both")
+        environ = click.get_current_context().obj
+        return function(where=Where(address, embedded, timeout_s, environ), **rest)
+
+    seconds = click.FloatRange(min=0.001)
+    for option in (
+        click.option(
+            "--timeout", "timeout_s", type=seconds, default=60.0, show_default=True, metavar="SECONDS",
+            help="How long one image may take, retries included.",
+        ),
+        click.option("--embedded", is_flag=True, help="Score in this process, without a server."),
+        click.option(
+            "--address", default="", metavar="HOST:PORT",
+            help="The server to ask.  [default: where `beholder serve` listens]",
+        ),
+    ):  # fmt: skip
+        with_where = option(with_where)
+    return with_where
+
+
+def names_in(text: str) -> list[str]:
+    """Split scorer names at commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def choose_scorers(
+    caller: "Client | Embedded",
+    names: Sequence[str],
+    panel: str = "",
+    *,
+    has_reference: bool,
+    has_prompt: bool,
+    only_fidelity: bool = False,
+) -> list[ScorerInfo]:
+    """Find the scorers to ask: those named, a panel's, or all that are ready and have what they need.
+
+    Raises:
+        ScorerNotFound: a scorer that nobody knows.
+        click.UsageError: both names and a panel, an unknown panel, or a reference or prompt missing or in vain.
+    """
+    if names and panel:
+        raise click.UsageError("want either --scorers or --panel, got both")
+    known = {scorer.name: scorer for scorer in caller.scorers()}
+    if panel:
+        panels = caller.panels()
+        if panel not in panels:
+            raise click.UsageError(f"no panel {panel!r}; there are: {', '.join(panels) or 'none'}")
+        names = panels[panel]
+    if names:
+        chosen = [known.get(name) or caller.scorer(name) for name in dict.fromkeys(names)]
+    else:
+        chosen = [
+            scorer
+            for scorer in known.values()
+            if scorer.ready
+            and (has_reference or not scorer.needs_reference)
+            and (has_prompt or not scorer.needs_prompt)
+            and (scorer.needs_reference or not only_fidelity)
+        ]
+    _check_needs(chosen, has_reference=has_reference, has_prompt=has_prompt)
+    return chosen
+
+
+def _check_needs(chosen: Sequence[ScorerInfo], *, has_reference: bool, has_prompt: bool) -> None:
+    if not chosen:
+        raise click.UsageError("no scorer is ready for this; see `beholder scorers`")
+    for scorer in chosen:
+        if not scorer.ready:
+            raise click.UsageError(f"{scorer.name} is not ready: {scorer.not_ready_reason}")
+        if scorer.needs_reference and not has_reference:
+            raise click.UsageError(f"{scorer.name} needs --reference")
+        if scorer.needs_prompt and not has_prompt:
+            raise click.UsageError(f"{scorer.name} needs --prompt")
+    names = ", ".join(scorer.name for scorer in chosen)
+    if has_reference and not any(scorer.needs_reference for scorer in chosen):
+        raise click.UsageError(f"--reference is in vain: {names} take none")
+    if has_prompt and not any(scorer.needs_prompt for scorer in chosen):
+        raise click.UsageError(f"--prompt is in vain: {names} take none")

@@ -1,0 +1,101 @@
+"""The `beholder` command: its group, and how whatever goes wrong becomes one line and an exit code.
+
+0 done · 1 something failed (an image, a server that does not answer) · 2 the command or a setting is wrong · 130 Ctrl-C
+"""
+
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+from click.shell_completion import get_completion_class
+
+from beholder.cli.export import export
+from beholder.cli.rank import rank
+from beholder.cli.score import compare, score
+from beholder.cli.scorers import scorers
+from beholder.cli.serve import serve
+from beholder.errors import BeholderError, ConfigError, InputError
+
+PROGRAM = "beholder"
+COMPLETE_VAR = "_BEHOLDER_COMPLETE"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def beholder() -> None:
+    """Scores images the way people see them.
+
+    \b
+    beholder serve                                        a server on 127.0.0.1:50051
+    beholder score photo.jpg                              every score there is, as a table
+    beholder score photos/ --scorers image-safety --json  a folder, one line per image
+    beholder score photo.jpg --embedded                   without a server
+    beholder compare original.png small.jpg smaller.jpg   how near to the original
+    beholder rank *.png --scorers ssim=1,psnr=0.2 --reference original.png
+    beholder scorers ssim                                 what a scorer measures, and where it fails
+
+    Every command has --help. Settings are read from BEHOLDER_* too; see `beholder serve --help`.
+    """
+
+
+@beholder.command("version")
+def version_() -> None:
+    """Print the versions that scores depend on."""
+    click.echo(f"{PROGRAM} {version('beholder')}")
+    click.echo(f"python {platform.python_version()}")
+    for package in ("grpcio", "numpy", "onnxruntime", "onnxruntime-gpu", "pillow", "protobuf", "simplejpeg"):
+        try:
+            click.echo(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+
+
+@beholder.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script that completes beholder's words in your shell.
+
+    \b
+    bash: beholder completion bash > ~/.local/share/bash-completion/completions/beholder
+    zsh:  beholder completion zsh > a file _beholder in a folder of $fpath
+    fish: beholder completion fish > ~/.config/fish/completions/beholder.fish
+    """
+    kind = get_completion_class(shell)
+    assert kind is not None  # noqa: S101  click knows all three
+    click.echo(kind(beholder, {}, PROGRAM, COMPLETE_VAR).source())
+
+
+for command in (compare, export, rank, score, scorers, serve):
+    beholder.add_command(command)
+
+
+def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run one command and return its exit code; `environ` is where settings are read from."""
+    try:
+        code = beholder.main(list(argv) or ["--help"], PROGRAM, COMPLETE_VAR, standalone_mode=False, obj=environ)
+        sys.stdout.flush()
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else PROGRAM
+        return _fail(f"{_sentence(error.format_message())}; try: {path} --help", 2)
+    except click.ClickException as error:
+        return _fail(error.format_message(), error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has enough; what is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except BeholderError as error:
+        return _fail(error.message, 2 if isinstance(error, ConfigError | InputError) else 1)
+    return code if isinstance(code, int) else 0
+
+
+def _fail(message: str, code: int) -> int:
+    click.echo(f"{PROGRAM}: {message}", err=True)
+    return code
+
+
+def _sentence(text: str) -> str:
+    return text[:1].lower() + text[1:].rstrip(".")

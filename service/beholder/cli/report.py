@@ -1,0 +1,131 @@
+"""How results are written: a table for people, JSON lines and CSV for programs; line by line, so that nothing waits."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import click
+import numpy as np
+
+from beholder.client import Result, ScorerInfo
+from beholder.errors import BeholderError, code_of
+from beholder.types import Outcome, Score
+
+MAX_LABEL_WIDTH = 24
+
+
+class Report(Protocol):
+    """One way to write results."""
+
+    def head(self) -> list[str]:
+        """Return the lines before the first result."""
+
+    def row(self, candidate: str, result: Result) -> str:
+        """Return the line of one image."""
+
+
+class JsonReport:
+    """One JSON object a line."""
+
+    def head(self) -> list[str]:
+        """Return nothing: every line stands for itself."""
+        return []
+
+    def row(self, candidate: str, result: Result) -> str:
+        """Return the line of one image."""
+        scores = {name: outcome_object(outcome) for name, outcome in result.outcomes.items()}
+        return json.dumps({"candidate": candidate, "scores": scores})
+
+
+class CsvReport:
+    """A column for each scorer, one for its likeliest label where it has labels, and one for errors."""
+
+    def __init__(self, scorers: Sequence[ScorerInfo]) -> None:
+        self._scorers = scorers
+
+    def head(self) -> list[str]:
+        """Return the names of the columns."""
+        names = ["candidate"]
+        for scorer in self._scorers:
+            names += [scorer.name, f"{scorer.name}.label"] if scorer.labels else [scorer.name]
+        return [csv_line([*names, "error"])]
+
+    def row(self, candidate: str, result: Result) -> str:
+        """Return the line of one image; a scorer without a score leaves its cells empty."""
+        cells: list[object] = [candidate]
+        for scorer in self._scorers:
+            score = result.scores.get(scorer.name)
+            cells.append(shortest(score.value) if score else "")
+            if scorer.labels:
+                cells.append(score.labels[0].name if score and score.labels else "")
+        return csv_line([*cells, "; ".join(problems(result))])
+
+
+class TableReport:
+    """Columns padded to what is known beforehand: the names of the images and of the scorers."""
+
+    def __init__(self, candidates: Sequence[str], scorers: Sequence[ScorerInfo]) -> None:
+        self._scorers = scorers
+        labels = {one.name: max((len(label) for label in one.labels), default=-1) for one in scorers}
+        self._widths = [
+            max([len("candidate"), *map(len, candidates)]),
+            *(max(len(one.name), 10 + min(labels[one.name], MAX_LABEL_WIDTH)) for one in scorers),
+        ]
+
+    def head(self) -> list[str]:
+        """Return the names of the columns."""
+        return [click.style(padded(["candidate", *(scorer.name for scorer in self._scorers)], self._widths), bold=True)]
+
+    def row(self, candidate: str, result: Result) -> str:
+        """Return the line of one image."""
+        return padded([candidate, *(cell(result.outcomes.get(one.name)) for one in self._scorers)], self._widths)
+
+
+def report_of(format_: str | None, candidates: Sequence[str], scorers: Sequence[ScorerInfo]) -> Report:
+    """Return the way to write that was asked for: json, csv, or a table."""
+    if format_ == "json":
+        return JsonReport()
+    return CsvReport(scorers) if format_ == "csv" else TableReport(candidates, scorers)
+
+
+def outcome_object(outcome: Outcome) -> dict[str, Any]:
+    """Return an outcome for JSON."""
+    if isinstance(outcome, BeholderError):
+        return {"error": {"code": code_of(outcome).name, "message": outcome.message}}
+    labels = [{"name": label.name, "value": shortest(label.value)} for label in outcome.labels]
+    return {"value": shortest(outcome.value), **({"labels": labels} if labels else {})}
+
+
+def problems(result: Result) -> list[str]:
+    """Say what went wrong, scorers that met the same together."""
+    by_message: dict[str, list[str]] = {}
+    for name, error in result.errors.items():
+        by_message.setdefault(f"{code_of(error).name}: {error.message}", []).append(name)
+    return [f"{', '.join(names)}: {message}" for message, names in by_message.items()]
+
+
+def cell(outcome: Outcome | None) -> str:
+    """Return an outcome for a table."""
+    if not isinstance(outcome, Score):
+        return code_of(outcome).name if outcome else ""
+    label = f"  {outcome.labels[0].name[:MAX_LABEL_WIDTH]}" if outcome.labels else ""
+    return f"{outcome.value:8.4f}{label}"
+
+
+def padded(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """Return cells as one line of columns."""
+    return "  ".join(text.ljust(width) for text, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def csv_line(cells: Sequence[object]) -> str:
+    """Return cells as one line of CSV."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(cells)
+    return line.getvalue()
+
+
+def shortest(value: float) -> float:
+    """Return the shortest number that is the same float32, which every score is."""
+    return float(str(np.float32(value)))

@@ -1,0 +1,173 @@
+"""Values to protobuf messages and back; the only place of the client that knows their fields."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import grpc
+import numpy as np
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+from beholder.client.results import Normalisation, Ranked, Result, ScorerInfo
+from beholder.errors import BeholderError, Code, InvalidSample, error_of
+from beholder.types import Direction, Image, Kind, Label, Outcome, Priority, RawImage, Sample, Score
+from beholder.v1 import samples_pb2, scorer_service_pb2, scorers_pb2, scores_pb2, scoring_service_pb2
+
+DETAILS_KEY = "grpc-status-details-bin"
+PRIORITIES = {
+    Priority.INTERACTIVE: samples_pb2.PRIORITY_INTERACTIVE,
+    Priority.BATCH: samples_pb2.PRIORITY_BATCH,
+}
+NORMALISATIONS = {
+    Normalisation.STANDARD: scoring_service_pb2.NORMALISATION_STANDARD,
+    Normalisation.RAW: scoring_service_pb2.NORMALISATION_RAW,
+}
+
+
+def image_to(image: Image) -> samples_pb2.Image:
+    """Return the message of an image."""
+    if not isinstance(image, RawImage):
+        return samples_pb2.Image(encoded=image.data)
+    height_px, width_px, _ = image.pixels.shape
+    rgb = np.ascontiguousarray(image.pixels).tobytes()
+    return samples_pb2.Image(raw=samples_pb2.RawImage(width_px=width_px, height_px=height_px, rgb=rgb))
+
+
+def sample_to(sample: Sample) -> samples_pb2.Sample:
+    """Return the message of a sample."""
+    reference = None if sample.reference is None else image_to(sample.reference)
+    return samples_pb2.Sample(candidate=image_to(sample.candidate), reference=reference, prompt=sample.prompt or "")
+
+
+def score_request(
+    samples: Sequence[samples_pb2.Sample], scorers: Sequence[str], panel: str, priority: Priority
+) -> scoring_service_pb2.ScoreRequest:
+    """Return the message that asks for scores."""
+    return scoring_service_pb2.ScoreRequest(
+        samples=samples, scorers=scorers, panel=panel, priority=PRIORITIES[priority]
+    )
+
+
+def rank_request(
+    candidates: Sequence[Image],
+    scorers: Mapping[str, float],
+    reference: Image | None,
+    prompt: str | None,
+    normalisation: Normalisation,
+    priority: Priority,
+) -> scoring_service_pb2.RankRequest:
+    """Return the message that asks for an order."""
+    weighted = [scoring_service_pb2.WeightedScorer(scorer=name, weight=weight) for name, weight in scorers.items()]
+    return scoring_service_pb2.RankRequest(
+        candidates=map(image_to, candidates),
+        reference=None if reference is None else image_to(reference),
+        prompt=prompt or "",
+        scorers=weighted,
+        normalisation=NORMALISATIONS[normalisation],
+        priority=PRIORITIES[priority],
+    )
+
+
+def outcomes_from(response: scoring_service_pb2.ScoreResponse, indices: Sequence[int]) -> list[dict[str, Outcome]]:
+    """Return scorer name -> outcome for each sample of a response.
+
+    Args:
+        response: the answer.
+        indices: what the caller knows each sample sent as; errors name that index, not the one on the wire.
+    """
+    return [
+        {result.scorer: _outcome_from(result, sent, index) for result in sample.results}
+        for sent, (sample, index) in enumerate(zip(response.samples, indices, strict=True))
+    ]
+
+
+def error_from(error: scores_pb2.Error, sent: int = 0, index: int = 0) -> BeholderError:
+    """Return the error of a message, naming sample `index` where the server knew it as `sent`."""
+    field = error.field.replace(f"samples[{sent}]", f"samples[{index}]")
+    return error_of(_code_from(error.code), error.message, field, error.retry_after.ToNanoseconds() / 1e9)
+
+
+def error_from_rpc(error: grpc.RpcError) -> BeholderError:
+    """Return the error of a failed call, with the field and the wait that rich details carry."""
+    message = error.details() or error.code().name
+    violation, retry = error_details_pb2.BadRequest.FieldViolation(), error_details_pb2.RetryInfo()
+    for detail in _details_of(error):
+        request = error_details_pb2.BadRequest()
+        if detail.Unpack(request) and request.field_violations:
+            violation = request.field_violations[0]
+        detail.Unpack(retry)
+    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in message:
+        return InvalidSample(f"the request is too big for one message: {message}")
+    name = error.code().name
+    if name not in Code.__members__:
+        return error_of(Code.INTERNAL, f"{name}: {message}")
+    retry_after_s = retry.retry_delay.ToNanoseconds() / 1e9
+    return error_of(Code[name], violation.description or message, violation.field, retry_after_s)
+
+
+def ranking_from(response: scoring_service_pb2.RankResponse) -> list[Ranked]:
+    """Return the places of a response, best first."""
+    return [
+        Ranked(
+            index=place.index,
+            total=place.total if place.HasField("total") else None,
+            result=Result({part.result.scorer: _outcome_from(part.result) for part in place.parts}),
+            contributions={
+                part.result.scorer: part.contribution for part in place.parts if part.HasField("contribution")
+            },
+        )
+        for place in response.ranking
+    ]
+
+
+def scorer_from(scorer: scorers_pb2.Scorer) -> ScorerInfo:
+    """Return what a message says of a scorer."""
+    return ScorerInfo(
+        name=scorer.name,
+        version=scorer.version,
+        kind=Kind[scorers_pb2.Kind.Name(scorer.kind).removeprefix("KIND_")],
+        direction=Direction[scorers_pb2.Direction.Name(scorer.direction).removeprefix("DIRECTION_")],
+        range_=(scorer.range_min, scorer.range_max),
+        summary=scorer.summary,
+        needs_reference=scorer.inputs.reference,
+        needs_prompt=scorer.inputs.prompt,
+        min_side_px=scorer.inputs.min_side_px,
+        labels=tuple(scorer.labels),
+        licence=scorer.licence,
+        digest=scorer.digest,
+        encoder=scorer.encoder,
+        ready=scorer.ready,
+        not_ready_reason=scorer.not_ready_reason,
+        card=scorer.card,
+    )
+
+
+def scorers_from(response: scorer_service_pb2.ListScorersResponse) -> list[ScorerInfo]:
+    """Return what a catalogue says of its scorers."""
+    return [scorer_from(scorer) for scorer in response.scorers]
+
+
+def panels_from(response: scorer_service_pb2.ListScorersResponse) -> dict[str, tuple[str, ...]]:
+    """Return panel name -> scorer names."""
+    return {panel.name: tuple(panel.scorers) for panel in response.panels}
+
+
+def _outcome_from(result: scores_pb2.ScorerResult, sent: int = 0, index: int = 0) -> Outcome:
+    if result.HasField("error"):
+        return error_from(result.error, sent, index)
+    return Score(result.score.value, tuple(Label(label.name, label.value) for label in result.score.labels))
+
+
+def _code_from(number: int) -> Code:
+    try:
+        return Code(number)
+    except ValueError:
+        return Code.INTERNAL
+
+
+def _details_of(error: grpc.RpcError) -> Iterable[any_pb2.Any]:
+    trailers: Iterable[tuple[str, str | bytes]] = error.trailing_metadata() or ()  # type: ignore[assignment]  # tuples
+    for key, value in trailers:
+        if key == DETAILS_KEY and isinstance(value, bytes):
+            details: Iterable[any_pb2.Any] = status_pb2.Status.FromString(value).details
+            return details
+    return ()

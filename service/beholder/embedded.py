@@ -1,0 +1,237 @@
+"""The same words as `beholder.client.Client`, in this process: no server, no socket, the same scores.
+
+It builds the engine that a server builds, so it has the same limits and settings; it may be shared by threads.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Event as Flag
+from threading import Semaphore, Thread
+from types import TracebackType
+from typing import Self
+
+from beholder import app, types
+from beholder.client import wire
+from beholder.client.calls import weights_of
+from beholder.client.results import Normalisation, Ranked, Result, ScorerInfo
+from beholder.client.samples import ImageLike, Sample, offer, read_image, samples_of
+from beholder.client.stream import Event, NoMore, Offered
+from beholder.client.sync_stream import feed
+from beholder.config import Config
+from beholder.engine.engine import Engine
+from beholder.engine.job import Job
+from beholder.errors import BeholderError, InputError
+from beholder.rpc import convert
+from beholder.scoring import rank as ranking
+from beholder.scoring.catalog import Catalog, load_catalog, shipped_models
+from beholder.scoring.spec import ScorerSpec
+from beholder.types import Outcome, Priority
+
+
+@dataclass(frozen=True)
+class _Ask:
+    """Which scorers to ask, and on what terms."""
+
+    engine: Engine
+    scorers: Sequence[ScorerSpec]
+    priority: Priority
+    timeout_s: float
+    request_id: str
+
+    def begin(self, samples: Sequence[types.Sample | InputError]) -> Job:
+        """Hand samples to the engine."""
+        return self.engine.submit(
+            samples,
+            self.scorers,
+            deadline_s=self.engine.clock() + self.timeout_s,
+            priority=self.priority,
+            request_id=self.request_id,
+        )
+
+    def refusal(self, error: BeholderError) -> Result:
+        """Return the result of a sample that no scorer saw."""
+        return Result(dict.fromkeys((spec.name for spec in self.scorers), error), error)
+
+
+class Embedded:
+    """Scores without a server; building one loads the graphs and warms them up.
+
+    Args:
+        config: settings of the engine; None means the defaults. Those of the wire have no effect.
+        timeout_s: deadline of a call that names none; what already runs then is still waited for.
+
+    Raises:
+        ConfigError: a setting, scorer folder or model file is wrong.
+    """
+
+    def __init__(self, config: Config | None = None, *, timeout_s: float = 30.0) -> None:
+        self._engine = app.build(config or Config()).engine
+        self._timeout_s = timeout_s
+        self._engine.start()
+
+    def score(
+        self,
+        candidates: ImageLike | Iterable[ImageLike],
+        *,
+        scorers: Sequence[str] = (),
+        panel: str = "",
+        references: ImageLike | Iterable[ImageLike | None] | None = None,
+        prompts: str | Iterable[str | None] | None = None,
+        priority: Priority = Priority.INTERACTIVE,
+        timeout_s: float | None = None,
+        request_id: str = "",
+    ) -> list[Result]:
+        """Score candidates in one request; see `Client.score`. Nothing is retried: a full queue is the caller's own."""
+        ask = self._ask(scorers, panel, priority, timeout_s, request_id)
+        samples = [offer(sample, index) for index, sample in enumerate(samples_of(candidates, references, prompts))]
+        return [Result(outcomes) for outcomes in ask.begin(samples).wait()]
+
+    def score_stream(
+        self,
+        samples: Iterable[Sample | ImageLike],
+        *,
+        scorers: Sequence[str] = (),
+        panel: str = "",
+        priority: Priority = Priority.INTERACTIVE,
+        timeout_s: float | None = None,
+        request_id: str = "",
+        in_flight: int = 32,
+    ) -> Iterator[tuple[int, Result]]:
+        """Score samples as they come, any number of them; see `Client.score_stream`."""
+        ask = self._ask(scorers, panel, priority, timeout_s, request_id)
+        inbox: SimpleQueue[Event | int] = SimpleQueue()
+        slots, is_closed = Semaphore(in_flight), Flag()
+        Thread(target=feed, args=(samples, slots, is_closed, inbox), daemon=True).start()
+        jobs, is_fed = dict[int, Job](), False
+        try:
+            while jobs or not is_fed:
+                event = inbox.get()
+                if isinstance(event, NoMore):
+                    if event.error:
+                        raise event.error
+                    is_fed = True
+                elif isinstance(event, Offered):
+                    try:
+                        jobs[event.index] = ask.begin([event.sample])
+                    except BeholderError as error:
+                        slots.release()
+                        yield event.index, ask.refusal(error)
+                    else:
+                        jobs[event.index].add_done_callback(partial(inbox.put, event.index))
+                elif isinstance(event, int):
+                    [outcomes] = jobs.pop(event).wait()
+                    slots.release()
+                    yield event, Result({name: _at(event, outcome) for name, outcome in outcomes.items()})
+        finally:
+            is_closed.set()
+            slots.release()
+            for job in jobs.values():
+                job.cancel()
+
+    def rank(
+        self,
+        candidates: Iterable[ImageLike],
+        scorers: Mapping[str, float] | Iterable[str],
+        *,
+        reference: ImageLike | None = None,
+        prompt: str | None = None,
+        normalisation: Normalisation = Normalisation.STANDARD,
+        priority: Priority = Priority.INTERACTIVE,
+        timeout_s: float | None = None,
+        request_id: str = "",
+    ) -> list[Ranked]:
+        """Order candidates from best to worst (best-of-N); see `Client.rank`."""
+        weights = weights_of(scorers)
+        ask = self._ask(list(weights), "", priority, timeout_s, request_id)
+        directions = {spec.name: spec.direction for spec in ask.scorers}
+        how = ranking.Normalisation[normalisation.name]
+        ranking.rank([], weights, directions, how)  # refuses bad weights before anything runs
+        compared = None if reference is None else read_image(reference, "reference")
+        images = [read_image(image, f"candidates[{index}]") for index, image in enumerate(candidates)]
+        results = ask.begin([types.Sample(image, compared, prompt) for image in images]).wait()
+        return [
+            Ranked(
+                place.index,
+                place.total,
+                Result({name: _in_rank(outcome) for name, outcome in results[place.index].items()}),
+                {name: part for name, part in place.contributions.items() if part is not None},
+            )
+            for place in ranking.rank(results, weights, directions, how)
+        ]
+
+    def scorers(self) -> list[ScorerInfo]:
+        """Describe all scorers, without their cards."""
+        return [self._describe(spec) for _, spec in sorted(self._engine.catalog.scorers.items())]
+
+    def panels(self) -> dict[str, tuple[str, ...]]:
+        """Return panel name -> its scorers."""
+        return dict(sorted(self._engine.catalog.panels.items()))
+
+    def scorer(self, name: str) -> ScorerInfo:
+        """Describe one scorer, with its card; see `Client.scorer`."""
+        spec = self._engine.catalog.scorer(name)
+        return self._describe(spec, spec.card)
+
+    def ready(self) -> bool:
+        """Return whether any scorer works."""
+        return any(not self._engine.not_ready_reason(name) for name in self._engine.catalog.scorers)
+
+    def close(self) -> None:
+        """Stop the engine's threads, after what runs."""
+        self._engine.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _ask(
+        self, scorers: Sequence[str], panel: str, priority: Priority, timeout_s: float | None, request_id: str
+    ) -> _Ask:
+        names = [scorers] if isinstance(scorers, str) else scorers
+        specs = self._engine.catalog.resolve(names, panel)
+        return _Ask(self._engine, specs, priority, self._timeout_s if timeout_s is None else timeout_s, request_id)
+
+    def _describe(self, spec: ScorerSpec, card: str = "") -> ScorerInfo:
+        return wire.scorer_from(convert.scorer_to(spec, self._engine.not_ready_reason(spec.name), card))
+
+
+def describe(config: Config, name: str = "") -> list[ScorerInfo]:
+    """Describe all scorers, or one with its card, without loading any.
+
+    Raises:
+        ConfigError: a scorer folder is wrong.
+        ScorerNotFound: names the nearest that exist.
+    """
+    catalog = load_catalog([Path(folder) for folder in config.models] or [shipped_models()])
+    if name:
+        spec = catalog.scorer(name)
+        return [wire.scorer_from(convert.scorer_to(spec, _absent(spec, catalog), spec.card))]
+    specs = [spec for _, spec in sorted(catalog.scorers.items())]
+    return [wire.scorer_from(convert.scorer_to(spec, _absent(spec, catalog))) for spec in specs]
+
+
+def _absent(spec: ScorerSpec, catalog: Catalog) -> str:
+    needed = [*([catalog.encoders[spec.encoder]] if spec.encoder else []), spec]
+    absent = [one.name for one in needed if not one.graph.file.path.exists()]
+    return f"run `beholder export {' '.join(absent)}`" if absent else ""
+
+
+def _at(index: int, outcome: Outcome) -> Outcome:
+    """Return the outcome of a lone sample as that of the caller's sample `index`."""
+    return _renamed(outcome, lambda field: field.replace("samples[0]", f"samples[{index}]"))
+
+
+def _in_rank(outcome: Outcome) -> Outcome:
+    """Return an outcome with the field that a caller of `rank` knows."""
+    return _renamed(outcome, convert.rank_field)
+
+
+def _renamed(outcome: Outcome, rename: Callable[[str], str]) -> Outcome:
+    return type(outcome)(outcome.message, rename(outcome.field)) if isinstance(outcome, InputError) else outcome
