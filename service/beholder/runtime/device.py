@@ -112,5 +112,5 @@ def _cuda_fault(device: Device) -> str:
         result = session.run({"x": np.full((1, 1, 1, 1), 3, np.float32), "w": np.full((1, 1, 1, 1), 2, np.float32)})
         session.close()
     except BeholderError as error:
-        return f"{error.message} ({missing})" if missing else error.message
+        return f"{error.message}; can't load {missing}" if missing else error.message
     return "" if result["y"].item() == 6 else f"3 x 2 gave {result['y'].item()}"

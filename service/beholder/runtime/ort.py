@@ -7,6 +7,7 @@ asked to, or it is not opened: ONNX Runtime's own fallbacks to the CPU are off o
 import contextlib
 import io
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,11 +52,11 @@ def has_cuda_build() -> bool:
 
 
 def preload_cuda() -> str:
-    """Load NVIDIA's libraries from their Python packages, where no loader looks; return what it says failed."""
+    """Load NVIDIA's libraries from their Python packages, where no loader looks; name those that failed."""
     said = io.StringIO()
     with contextlib.redirect_stdout(said):  # it prints, and standard output belongs to the command line's answers
         import_onnxruntime().preload_dlls()
-    return "; ".join(line for line in said.getvalue().splitlines() if line.startswith("Failed"))
+    return ", ".join(re.findall(r"^Failed to load (.+?):", said.getvalue(), re.MULTILINE))
 
 
 def open_session(name: str, model: bytes, device: Device, options: Mapping[str, str]) -> Session:
@@ -120,7 +121,7 @@ class OrtSession:
 
     def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Run the graph once, as `Session.run` says."""
-        session = self._session  # held here, so that closing waits for this run
+        session = self._session  # held here: closing must not take it from a run under way
         if session is None:
             raise ScoringFailed(f"{self._name}: the session is closed")
         feeds = {name: np.ascontiguousarray(array) for name, array in inputs.items()}

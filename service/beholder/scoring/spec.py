@@ -213,9 +213,9 @@ def _read_graph(table: Table, folder: Path) -> GraphSpec:
 
 def _read_image(table: Table, where: Path) -> ImageSpec:
     try:
-        steps = parse_steps(table.get("steps", list, []))
+        steps = parse_steps(table.mappings("steps"))
     except ConfigError as error:
-        raise ConfigError(f"{where}: [image] steps: {error.message}") from error
+        raise ConfigError(f"{where}: [image]: {error.message}") from error
     max_mpx = float(table.get("max_mpx", float)) if "max_mpx" in table else None
     if max_mpx is not None and not 0 < max_mpx < math.inf:
         raise table.wrong("max_mpx", "more than 0", max_mpx)

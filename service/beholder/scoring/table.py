@@ -48,7 +48,8 @@ class Table:
         """Return a whole number from `low` to `high`."""
         value = self.get(key, int, default)
         if not low <= value <= high:
-            raise self.wrong(key, f"a whole number from {low} to {high:g}", value)
+            limits = f"from {low}" if math.isinf(high) else f"from {low} to {high}"
+            raise self.wrong(key, f"a whole number {limits}", value)
         return value
 
     def texts(self, key: str, default: list[str] | None = None) -> tuple[str, ...]:
@@ -78,10 +79,14 @@ class Table:
 
     def tables(self, key: str) -> list["Table"]:
         """Return the tables under a key; none where there are none."""
+        return [Table(value, f"{self._where}: [[{key}]]") for value in self.mappings(key)]
+
+    def mappings(self, key: str) -> list[Mapping[str, Any]]:
+        """Return the tables under a key as they are, for others to check."""
         values = self.get(key, list, [])
         if not all(is_of(value, dict) for value in values):
-            raise self.wrong(key, f"tables [[{key}]]", values)
-        return [Table(value, f"{self._where}: [[{key}]]") for value in values]
+            raise self.wrong(key, "a list of tables", values)
+        return values
 
     def wrong(self, key: str, want: str, got: object) -> ConfigError:
         """Build the complaint about one key."""
