@@ -8,13 +8,13 @@ DEVICE ?= $(if $(wildcard /proc/driver/nvidia/version)$(shell command -v nvidia-
 PROTOS := $(wildcard proto/beholder/v1/*.proto)
 .DEFAULT_GOAL := help
 
-.PHONY: help run test check export bench soak gpu-check proto baseline models clean
+.PHONY: help run test check export bench soak install-check gpu-check proto baseline models clean
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 run: $(VENV)/.serve ## install, export the default scorers, serve on 127.0.0.1:50051
-	@$(BIN)/beholder export --check >/dev/null 2>&1 || $(MAKE) --no-print-directory export ARGS=
+	@$(BIN)/python -c "$$are_built" || $(MAKE) --no-print-directory export ARGS=
 	@exec $(BIN)/beholder serve $(ARGS)
 
 test: $(VENV)/.dev ## run the tests; ARGS="-k queue" picks some
@@ -45,6 +45,9 @@ soak: $(VENV)/.dev ## 10,000 requests, good, bad and cancelled, with a SIGTERM a
 	@$(BIN)/beholder export
 	@$(BIN)/pytest -m slow tests/load $(ARGS)
 
+install-check: $(VENV)/.dev ## install the serving extra into an empty environment: no torch, and how large
+	@$(BIN)/pytest -m slow tests/test_wheel.py $(ARGS)
+
 gpu-check: $(VENV)/.dev ## prove on a GPU machine that CUDA runs the scorers and agrees with the CPU
 	@$(BIN)/beholder export
 	@PYTHONPATH=tests $(BIN)/python -m bench.gpu_check $(ARGS)
@@ -66,6 +69,16 @@ models: $(VENV)/.dev ## prove that export.py still makes each committed graph, b
 clean: ## remove the environment, caches and graphs that can be built again
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	git clean -fqX models
+
+# Whether every default graph is there, so that serving needs no torch.
+define are_built
+import hashlib, sys
+from beholder.export import choose
+from beholder.scoring.catalog import load_catalog, shipped_models
+files = [spec.graph.file for spec in choose(load_catalog([shipped_models()]), [])]
+sys.exit(not all(f.path.is_file() and hashlib.sha256(f.path.read_bytes()).hexdigest() == f.sha256 for f in files))
+endef
+export are_built
 
 define generate
 PATH="$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Iproto --python_out=$(1) --grpc_python_out=$(1) \

@@ -3,7 +3,7 @@
 ```python   run in order in one namespace; a ```text block right after it is what it prints.
 ```console  `$ beholder …` is run, and the lines after it are what it prints (`...` stands for anything);
             of `$ make VERB` the verb has to exist; other programs are not run, and named in `NOT_RUN`.
-```toml     can be read.
+```toml     is a scorer.toml that the service reads.
 127.0.0.1:50051 stands for the server of the tests.
 """
 
@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from beholder.scoring.spec import read_spec
 from server_process import REPO, ServerProcess, environment
 
 README = REPO / "README.md"
@@ -68,7 +69,7 @@ def commands() -> list[Command]:
         assert text.startswith("$ "), f"README.md:{block.line}: a console block begins with a `$ ` line"
         for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
             line, _, output = part.partition("\n")
-            found.append(Command(line.strip(), output))
+            found.append(Command(line.strip().replace(".venv/bin/", ""), output))
     return found
 
 
@@ -139,8 +140,11 @@ def test_a_command_does_what_is_shown(command: Command, shell: Shell, server: Se
 
 
 @pytest.mark.parametrize("block", blocks("toml"), ids=lambda block: f"line {block.line}")
-def test_toml_can_be_read(block: Block) -> None:
-    assert tomllib.loads(block.text)
+def test_a_scorer_folder_can_be_what_is_shown(block: Block, tmp_path: Path) -> None:
+    name = tomllib.loads(block.text)["name"]
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "scorer.toml").write_text(block.text)
+    assert read_spec(tmp_path / name).name == name
 
 
 def test_files_that_the_readme_links_to_exist() -> None:
