@@ -111,6 +111,14 @@ def test_an_array_that_is_not_contiguous_is_read_right() -> None:
     assert open_session("it", BRIGHTNESS, CPU, {}).run({"candidate": wide[:, :, ::-1][:, :, :4]})["score"] == [90]
 
 
+def test_a_session_does_not_keep_the_bytes_of_its_file() -> None:
+    graph = bytes(bytearray(BRIGHTNESS))
+    before = sys.getrefcount(graph)
+    session = open_session("it", graph, CPU, {})
+    assert sys.getrefcount(graph) == before
+    assert session.run({"candidate": images(5)})["score"] == [5]
+
+
 def test_threads_may_share_a_session() -> None:
     session = open_session("it", BRIGHTNESS, CPU, {})
     wrong: list[object] = []

@@ -84,6 +84,7 @@ def open_session(name: str, model: bytes, device: Device, options: Mapping[str, 
         )
     except Exception as error:  # its exceptions have no base of their own
         raise ConfigError(f"{name}: ONNX Runtime does not load the graph on {device.kind}: {error}") from error
+    session._model_bytes = None  # as large as the weights, and kept for nothing but the fallback that is off
     if session.get_providers()[0] != provider:
         raise ConfigError(f"{name}: asked for {provider}, runs on {session.get_providers()[0]}")
     return OrtSession(name, session, device)
