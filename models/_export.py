@@ -1,7 +1,7 @@
 """What every export.py does: read arguments, trace torch code if it has any, write one whole file.
 
-No file names its maker's version or holds a path, and no arithmetic is folded at export: weights stay as their authors
-published them, so that a digest depends on the pinned packages and not on the machine.
+No file names its maker or holds a path, and the exporter folds no arithmetic: its float32 sums may differ from
+machine to machine, and a digest must depend on the pinned packages alone.
 """
 
 import argparse

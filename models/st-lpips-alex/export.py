@@ -36,6 +36,33 @@ class Halve(torch.nn.Module):
         return conv2d(pad(x, (2, 2, 2, 2), mode="reflect"), self.kernel, stride=2, groups=len(self.kernel))
 
 
+class HalvedConvolution(torch.nn.Module):
+    """A convolution with stride 1 and the `Halve` after it, merged into one convolution with stride 2.
+
+    It never holds the full-size output, the largest tensor of the net by far. Merging is exact inside. The first row of
+    a mirrored border equals the second, as the blur is symmetric; the last row and column are computed the long way, on
+    strips that end with the image and start at an even pixel.
+    """
+
+    STRIP_PX = 14
+
+    def __init__(self, layer: torch.nn.Conv2d) -> None:
+        super().__init__()
+        self.layer, self.halve = layer, Halve(layer.out_channels)
+        kernels = layer.weight.detach().double().flatten(0, 1)[:, None]
+        merged = conv2d(kernels, self.halve.kernel[:1].double(), padding=2)
+        self.weight = torch.nn.Parameter(merged.float().unflatten(0, layer.weight.shape[:2]).squeeze(2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        inside = conv2d(x, self.weight, self.layer.bias, stride=2, padding=self.layer.padding)
+        inside = torch.cat([inside[:, :, :1], inside], dim=2)
+        inside = torch.cat([inside[..., :1], inside], dim=3)
+        height, width = x.shape[2:]
+        bottom = self.halve(self.layer(x[:, :, -(self.STRIP_PX + height % 2) :]))[:, :, -1:]
+        right = self.halve(self.layer(x[..., -(self.STRIP_PX + width % 2) :]))[..., -1:]
+        return torch.cat([torch.cat([inside, bottom[..., :-1]], dim=2), right], dim=3)
+
+
 class ShiftTolerantLpips(torch.nn.Module):
     """Shift-tolerant LPIPS (Ghildyal & Liu, ECCV 2022) on AlexNet: a distance of features, 0 for the same image.
 
@@ -55,7 +82,8 @@ class ShiftTolerantLpips(torch.nn.Module):
             layer.load_state_dict({part: state[f"{name}.{part}"] for part in ("weight", "bias")})
             self.layers.append(layer)
             self.heads.append(torch.nn.Parameter(state[f"lin{index}.model.1.weight"]))
-        self.halves = torch.nn.ModuleList([Halve(64), Halve(64), Halve(192)])
+        self.first = HalvedConvolution(self.layers[0])
+        self.halves = torch.nn.ModuleList([Halve(64), Halve(192)])
         self.register_buffer("shift", state["scaling_layer.shift"])
         self.register_buffer("scale", state["scaling_layer.scale"])
 
@@ -67,9 +95,9 @@ class ShiftTolerantLpips(torch.nn.Module):
 
     def _features(self, pixels: torch.Tensor) -> list[torch.Tensor]:
         x = (pixels.permute(0, 3, 1, 2).to(torch.float32) / 127.5 - 1 - self.shift) / self.scale
-        x1 = relu(self.halves[0](self.layers[0](x)))
-        x2 = relu(self.layers[1](self.halves[1](max_pool2d(x1, kernel_size=3, stride=1))))
-        x3 = relu(self.layers[2](self.halves[2](max_pool2d(x2, kernel_size=3, stride=1))))
+        x1 = relu(self.first(x))
+        x2 = relu(self.layers[1](self.halves[0](max_pool2d(x1, kernel_size=3, stride=1))))
+        x3 = relu(self.layers[2](self.halves[1](max_pool2d(x2, kernel_size=3, stride=1))))
         x4 = relu(self.layers[3](x3))
         return [x1, x2, x3, x4, relu(self.layers[4](x4))]
 

@@ -3,6 +3,7 @@
 Images take the way of a request: decoded and prepared by `inputs`, run by `runtime`, read by `scoring`.
 """
 
+import functools
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ from beholder.inputs import steps
 from beholder.inputs.image import Limits, decode
 from beholder.runtime.session import Device
 from beholder.scoring.catalog import load_catalog
-from beholder.scoring.load import Loaded, load_scorers
+from beholder.scoring.load import load_scorers
 from beholder.scoring.scorer import Scorer
 from beholder.types import U8, Direction, EncodedImage, Image, Kind, RawImage, Score, Tensor
 
@@ -35,6 +36,7 @@ DEVICE_TOLERANCE = 1e-3
 """Of a score's size, or of 1: wide enough for sums in another order, too narrow for wrong channels."""
 
 Pair = tuple[Image, Image | None]
+Find = Callable[[str], Scorer]
 
 
 def golden_cases() -> list[Any]:
@@ -48,22 +50,29 @@ def golden_cases() -> list[Any]:
 
 
 @pytest.fixture(scope="session")
-def loaded() -> Loaded:
-    """Return every scorer whose graph is here."""
-    return load_scorers(CATALOG, (), Device("cpu", 0, 1), 0)
+def on_cpu() -> Find:
+    """Return a function that loads a scorer by name."""
+    return finder("cpu")
 
 
 @pytest.fixture(scope="session")
-def on_cuda() -> Loaded:
-    """Return the same on a GPU."""
-    return load_scorers(CATALOG, (), Device("cuda", 0, 1), 0)
+def on_cuda() -> Find:
+    """Return the same for a GPU."""
+    return finder("cuda")
 
 
-def find(loaded: Loaded, name: str) -> Scorer:
-    """Return a scorer, or skip the test where its graph was not built."""
-    if name not in loaded.scorers:
-        pytest.skip(f"{name}: {loaded.missing[name]}")
-    return loaded.scorers[name]
+def finder(device: str) -> Find:
+    """Load each scorer once, and skip the tests of one whose graph was not built."""
+
+    @functools.cache
+    def find(name: str) -> Scorer:
+        spec = CATALOG.scorers[name]
+        for part in filter(None, (CATALOG.encoders.get(spec.encoder), spec)):
+            if not part.graph.file.path.exists():
+                pytest.skip(f"{name}: run `beholder export {part.name}`")
+        return load_scorers(CATALOG, (name,), Device(device, 0, 1), 0).scorers[name]
+
+    return find
 
 
 def read(asset: str) -> Image:
@@ -113,8 +122,8 @@ def worst(score: Score, other: Score) -> float:
 
 
 @pytest.mark.parametrize(("name", "case"), golden_cases())
-def test_a_score_equals_its_peers(loaded: Loaded, name: str, case: dict[str, Any]) -> None:
-    scorer = find(loaded, name)
+def test_a_score_equals_its_peers(on_cpu: Find, name: str, case: dict[str, Any]) -> None:
+    scorer = on_cpu(name)
     reference = read(case["reference"]) if "reference" in case else None
     [score] = run(scorer, [(read(case["candidate"]), reference)])
     expected = case["expected"]
@@ -123,7 +132,7 @@ def test_a_score_equals_its_peers(loaded: Loaded, name: str, case: dict[str, Any
         assert values(score)[label] == pytest.approx(value, abs=case["tolerance"], rel=0), label
 
 
-def crops() -> list[Pair]:
+def crops() -> list[tuple[Image, Image]]:
     """Cut pairs of one size out of the scenes and their distorted versions."""
     files = [
         ("landscape-q30.jpg", "landscape.png"),
@@ -138,9 +147,9 @@ def crops() -> list[Pair]:
 
 @pytest.mark.parametrize("name", sorted(CATALOG.scorers))
 def test_a_row_scores_the_same_alone_and_in_any_batch(
-    loaded: Loaded, name: str, record_property: Callable[[str, object], None]
+    on_cpu: Find, name: str, record_property: Callable[[str, object], None]
 ) -> None:
-    scorer, pairs = find(loaded, name), crops()
+    scorer, pairs = on_cpu(name), crops()
     alone = [run(scorer, [pair])[0] for pair in pairs]
     together = run(scorer, pairs)
     backwards = run(scorer, [*pairs[::-1], *pairs[:2]])[: len(pairs)][::-1]
@@ -151,24 +160,24 @@ def test_a_row_scores_the_same_alone_and_in_any_batch(
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", sorted(CATALOG.scorers))
-def test_the_gpu_agrees_with_the_cpu(loaded: Loaded, on_cuda: Loaded, name: str) -> None:
+def test_the_gpu_agrees_with_the_cpu(on_cpu: Find, on_cuda: Find, name: str) -> None:
     pairs = crops()
-    on_gpu, on_cpu = run(find(on_cuda, name), pairs), run(find(loaded, name), pairs)
-    assert max(map(worst, on_gpu, on_cpu)) <= DEVICE_TOLERANCE
+    theirs, ours = run(on_cuda(name), pairs), run(on_cpu(name), pairs)
+    assert max(map(worst, theirs, ours)) <= DEVICE_TOLERANCE
 
 
 @pytest.mark.parametrize("scene", SCENES)
 @pytest.mark.parametrize("name", FIDELITY)
-def test_the_same_image_twice_has_the_best_score_there_is(loaded: Loaded, name: str, scene: str) -> None:
-    scorer, image = find(loaded, name), read(scene)
+def test_the_same_image_twice_has_the_best_score_there_is(on_cpu: Find, name: str, scene: str) -> None:
+    scorer, image = on_cpu(name), read(scene)
     low, high = scorer.spec.range_
     [score] = run(scorer, [(image, image)])
     assert score.value == (high if scorer.spec.direction is Direction.HIGHER_IS_BETTER else low)
 
 
 @pytest.mark.parametrize("name", FIDELITY)
-def test_the_smallest_image_accepted_can_be_scored(loaded: Loaded, name: str) -> None:
-    scorer = find(loaded, name)
+def test_the_smallest_image_accepted_can_be_scored(on_cpu: Find, name: str) -> None:
+    scorer = on_cpu(name)
     assert scorer.spec.image
     side = scorer.spec.image.min_side_px
     noise = np.random.default_rng(5).integers(0, 256, (2, side, side, 3), dtype=np.uint8)
@@ -176,8 +185,8 @@ def test_the_smallest_image_accepted_can_be_scored(loaded: Loaded, name: str) ->
 
 
 @pytest.mark.parametrize("name", FIDELITY)
-def test_candidate_and_reference_may_change_places(loaded: Loaded, name: str) -> None:
-    scorer = find(loaded, name)
+def test_candidate_and_reference_may_change_places(on_cpu: Find, name: str) -> None:
+    scorer = on_cpu(name)
     for candidate, reference in crops():
         [score, turned] = run(scorer, [(candidate, reference), (reference, candidate)])
         assert score.value == pytest.approx(turned.value, rel=1e-6)
@@ -209,14 +218,14 @@ def compress(scene: Pillow.Image, amount: float) -> Pillow.Image:
 )
 @pytest.mark.parametrize("name", FIDELITY)
 def test_more_of_the_same_distortion_never_scores_better(
-    loaded: Loaded,
+    on_cpu: Find,
     name: str,
     distort: Callable[[Pillow.Image, float], Pillow.Image],
     amounts: Sequence[float],
     scene: str,
 ) -> None:
     """Each step is three times the last: a learned scorer may turn small steps around, as its card tells."""
-    scorer, pixels = find(loaded, name), decode(read(scene), LIMITS, "reference")
+    scorer, pixels = on_cpu(name), decode(read(scene), LIMITS, "reference")
     worse = [np.asarray(distort(Pillow.fromarray(pixels), amount)) for amount in amounts]
     scores = [score.value for score in run(scorer, [(RawImage(image), RawImage(pixels)) for image in worse])]
     assert scores == sorted(scores, reverse=scorer.spec.direction is Direction.HIGHER_IS_BETTER)
