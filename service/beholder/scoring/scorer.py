@@ -3,6 +3,7 @@
 A row that fails, fails alone; a number that is not finite, or lies outside the declared range, is never a score.
 """
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from beholder.errors import InputError, InvalidSample, ScoringFailed
 from beholder.runtime.session import Session
 from beholder.scoring.spec import ImageSpec, ScorerSpec, Spec
 from beholder.types import F32, U8, Label, Outcome, Sample, Score, Tensor
+
+log = logging.getLogger(__name__)
 
 CANDIDATE, REFERENCE = "candidate", "reference"
 SCORE, LABELS, EMBEDDING = "score", "labels", "embedding"
@@ -64,10 +67,12 @@ class Scorer:
             outputs = self.head.run({EMBEDDING: outputs[EMBEDDING]})
         rows = next(iter(outputs.values())).shape[0]
         values = self._output(outputs, SCORE, (rows,))
-        if not self.spec.labels:
-            return [self._outcome(value, None) for value in values.tolist()]
-        labels = self._output(outputs, LABELS, (rows, len(self.spec.labels)))
-        return [self._outcome(value, row) for value, row in zip(values.tolist(), labels, strict=True)]
+        labels = self._output(outputs, LABELS, (rows, len(self.spec.labels))) if self.spec.labels else [None] * rows
+        outcomes = [self._outcome(value, row) for value, row in zip(values.tolist(), labels, strict=True)]
+        failures = [outcome.message for outcome in outcomes if isinstance(outcome, ScoringFailed)]
+        if failures:
+            log.error("%d of %d rows have no score: %s", len(failures), rows, failures[0])
+        return outcomes
 
     def _output(self, outputs: Mapping[str, Tensor], name: str, shape: tuple[int, ...]) -> F32:
         array = outputs.get(name)
