@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 import server_process
+from beholder.errors import ConfigError
 from beholder.inputs.image import Limits, decode
 from beholder.inputs.steps import apply
 from beholder.runtime.device import choose_device
@@ -179,8 +180,12 @@ def main() -> int:
     """Run all steps; return the exit code."""
     options = parse()
     seconds = options.seconds / 5 if options.small else options.seconds
-    device = choose_device(options.device, options.device_id, 1)
     catalog, report = load_catalog([shipped_models()]), Report()
+    try:
+        device = choose_device(options.device, options.device_id, 1)
+    except ConfigError as error:
+        report.check(f"{options.device} can be had", False, error.message)
+        return 1
     print(f"ONNX Runtime {onnxruntime.__version__}, {device.kind} {device.id}")
     loaded, on_cpu = (load_scorers(catalog, [], where, 0) for where in (device, Device("cpu", 0, 1)))
     for name, what in loaded.missing.items():
