@@ -113,7 +113,9 @@ class Sample(_message.Message):
     REFERENCE_FIELD_NUMBER: _builtins.int
     PROMPT_FIELD_NUMBER: _builtins.int
     prompt: _builtins.str
-    """The text it is judged against, UTF-8, at most 4096 bytes. Required by ADHERENCE scorers."""
+    """The text it is judged against, UTF-8, at most 4096 bytes. Required by ADHERENCE scorers, refused where no
+    scorer asked takes one.
+    """
     @_builtins.property
     def candidate(self) -> Global___Image:
         """The image that is judged. Required."""
