@@ -5,11 +5,11 @@ FROM python:3.11-slim-bookworm AS build
 ARG EXTRA
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
-# What the service depends on changes less often than the service: installed around an empty package, it is a layer of
-# its own. Building graphs needs torch, serving does not, so each has an environment. pyproject.toml holds the versions:
+COPY service/beholder/__init__.py service/beholder/
+# What the service depends on changes less often than the service: installed around a package that holds only
+# its version, it is a layer of its own. Building graphs needs torch, serving does not, so each has an environment. pyproject.toml holds the versions:
 # hadolint ignore=DL3013
-RUN mkdir -p service/beholder && touch service/beholder/__init__.py \
- && python -m venv --without-pip /opt/beholder && python -m venv --without-pip /opt/export \
+RUN python -m venv --without-pip /opt/beholder && python -m venv /opt/export \
  && pip --python /opt/beholder/bin/python install --no-cache-dir ".[${EXTRA}]" \
  && pip --python /opt/export/bin/python install --no-cache-dir ".[cpu,export]"
 COPY service service

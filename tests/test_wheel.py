@@ -4,13 +4,13 @@ import json
 import os
 import subprocess
 import sys
-import tomllib
 import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
+import beholder
 from server_process import REPO, environment
 
 ASSETS = REPO / "tests" / "assets"
@@ -73,7 +73,7 @@ def test_the_serving_install_has_no_torch_and_scores(
         print(f"\nbeholder[cpu]: {size_mb:.0f} MB in {len(names)} packages")
 
 
-def test_the_version_is_said_once(wheel: Path) -> None:
-    project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
-    assert wheel.name.startswith(f"{project['name']}-{project['version']}-")
-    assert f"## {project['version']}" in (REPO / "CHANGELOG.md").read_text()
+def test_wheel_changelog_and_manifests_say_the_same_version(wheel: Path) -> None:
+    assert wheel.name.startswith(f"beholder-{beholder.__version__}-")
+    assert f"## {beholder.__version__} " in (REPO / "CHANGELOG.md").read_text()
+    assert f"newTag: {beholder.__version__}\n" in (REPO / "k8s/base/kustomization.yaml").read_text()
