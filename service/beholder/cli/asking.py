@@ -46,7 +46,7 @@ class Where:
                 yield client
             except Unavailable as error:
                 hint = "start a server with `beholder serve`, or add --embedded"
-                raise click.ClickException(f"{address} does not answer: {error.message}; {hint}") from error
+                raise click.ClickException(f"{address} does not answer; {hint} ({error.message})") from error
 
     def _embedded(self, scorers: Sequence[str]) -> "Embedded":
         # Here, so that commands which only ask a server start without loading one.

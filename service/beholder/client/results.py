@@ -37,12 +37,6 @@ class Result:
     def __iter__(self) -> Iterator[str]:
         return iter(self.outcomes)
 
-    def __len__(self) -> int:
-        return len(self.outcomes)
-
-    def __contains__(self, scorer: object) -> bool:
-        return scorer in self.outcomes
-
     @property
     def ok(self) -> bool:
         """Whether every scorer gave a score."""
