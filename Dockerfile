@@ -6,8 +6,9 @@ ARG EXTRA
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY service/beholder/__init__.py service/beholder/
-# What the service depends on changes less often than the service: installed around a package that holds only
-# its version, it is a layer of its own. Building graphs needs torch, serving does not, so each has an environment. pyproject.toml holds the versions:
+# What the service depends on changes less often than the service: installed around a package that holds only its
+# version, it is a layer of its own. Building graphs needs torch, serving does not, so each has an environment.
+# pyproject.toml holds the versions:
 # hadolint ignore=DL3013
 RUN python -m venv --without-pip /opt/beholder && python -m venv /opt/export \
  && pip --python /opt/beholder/bin/python install --no-cache-dir ".[${EXTRA}]" \
