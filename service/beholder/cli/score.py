@@ -43,7 +43,7 @@ def score(
     format_: str | None,
     where: Where,
 ) -> int:
-    """Score images: files, folders with all that is in them, globs.
+    """Score images: files, folders, globs.
 
     \b
     beholder score photo.jpg

@@ -31,9 +31,9 @@ def _flag(spec: Field[Any]) -> Callable[[Callable[..., None]], Callable[..., Non
 @_flags
 @click.pass_obj
 def serve(environ: Mapping[str, str], /, **flags: str | None) -> None:
-    """Serve until Ctrl-C or SIGTERM, then finish what is in flight.
+    """Serve until Ctrl-C or SIGTERM.
 
-    A flag wins over its environment variable.
+    What is in flight is finished first. A flag wins over its environment variable.
     """
     given = {PREFIX + name.upper(): text for name, text in flags.items() if text is not None}
     config = config_from({**environ, **given})

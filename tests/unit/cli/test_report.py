@@ -1,0 +1,106 @@
+"""How results are written: JSON lines, CSV, a table."""
+
+import csv
+import json
+
+import click
+import numpy as np
+import pytest
+
+from beholder.cli.report import CsvReport, JsonReport, TableReport, problems, report_of, shortest
+from beholder.client import Result, ScorerInfo
+from beholder.errors import CODES, BeholderError, InvalidSample, QueueFull
+from beholder.types import Direction, Kind, Label, Score
+
+BROKEN = InvalidSample("image is empty", "samples[0].candidate")
+CAT = Score(0.75, (Label("cat, tabby", 0.75), Label("dog", 0.125)))
+
+
+def info(name: str, *labels: str) -> ScorerInfo:
+    return ScorerInfo(
+        name=name,
+        version=1,
+        kind=Kind.CONTENT if labels else Kind.QUALITY,
+        direction=Direction.UNORDERED if labels else Direction.HIGHER_IS_BETTER,
+        range_=(0.0, 1.0),
+        summary="",
+        needs_reference=False,
+        needs_prompt=False,
+        min_side_px=1,
+        labels=labels,
+        licence="",
+        digest="",
+        encoder="",
+        ready=True,
+        not_ready_reason="",
+    )
+
+
+SCORERS = [info("ssim"), info("content", "cat, tabby", "dog")]
+
+
+def test_json_has_the_value_of_every_score() -> None:
+    line = JsonReport().row("a.png", Result({"ssim": Score(0.5)}))
+    assert json.loads(line) == {"candidate": "a.png", "scores": {"ssim": {"value": 0.5}}}
+
+
+def test_json_has_labels_where_there_are_any() -> None:
+    line = JsonReport().row("a.png", Result({"content": CAT}))
+    labels = [{"name": "cat, tabby", "value": 0.75}, {"name": "dog", "value": 0.125}]
+    assert json.loads(line)["scores"] == {"content": {"value": 0.75, "labels": labels}}
+
+
+@pytest.mark.parametrize("kind", CODES)
+def test_json_names_every_error_by_its_canonical_code(kind: type[BeholderError]) -> None:
+    line = JsonReport().row("a.png", Result({"ssim": kind("why")}))
+    assert json.loads(line)["scores"] == {"ssim": {"error": {"code": CODES[kind].name, "message": "why"}}}
+
+
+def test_a_line_of_json_is_one_line() -> None:
+    assert "\n" not in JsonReport().row("a\nb.png", Result({"ssim": InvalidSample("one\ntwo")}))
+
+
+def test_numbers_are_the_shortest_that_are_the_same_float32() -> None:
+    value = float(np.float32(0.1))
+    assert value != 0.1
+    assert shortest(value) == 0.1
+    assert np.float32(shortest(value)) == np.float32(value)
+
+
+def rows_of(report: CsvReport, *results: Result) -> list[dict[str, str]]:
+    lines = [*report.head(), *(report.row("a.png", result) for result in results)]
+    return list(csv.DictReader(lines))
+
+
+def test_csv_has_a_column_for_each_score_and_for_the_likeliest_label() -> None:
+    (row,) = rows_of(CsvReport(SCORERS), Result({"ssim": Score(0.5), "content": CAT}))
+    assert row == {"candidate": "a.png", "ssim": "0.5", "content": "0.75", "content.label": "cat, tabby", "error": ""}
+
+
+def test_csv_leaves_the_cells_of_what_failed_empty_and_says_why() -> None:
+    (row,) = rows_of(CsvReport(SCORERS), Result({"ssim": QueueFull("full"), "content": BROKEN}))
+    assert (row["ssim"], row["content"], row["content.label"]) == ("", "", "")
+    assert row["error"] == "ssim: RESOURCE_EXHAUSTED: full; content: INVALID_ARGUMENT: image is empty"
+
+
+def test_table_columns_line_up() -> None:
+    report = TableReport(["a.png", "folder/long-name.png"], SCORERS)
+    (head,) = map(click.unstyle, report.head())
+    first = report.row("a.png", Result({"ssim": Score(0.5), "content": CAT}))
+    second = report.row("folder/long-name.png", Result({"ssim": BROKEN, "content": Score(1.0, CAT.labels[1:])}))
+    assert head == "candidate                 ssim   content"
+    assert first == "a.png                   0.5000    0.7500 cat, tabby"
+    assert second == "folder/long-name.png    failed    1.0000 dog"
+
+
+def test_problems_of_one_cause_are_told_once() -> None:
+    result = Result({"ssim": BROKEN, "psnr": BROKEN, "content": QueueFull("full"), "good": Score(1.0)})
+    assert problems(result) == [
+        "ssim, psnr: INVALID_ARGUMENT: image is empty",
+        "content: RESOURCE_EXHAUSTED: full",
+    ]
+
+
+@pytest.mark.parametrize(("format_", "kind"), [("json", JsonReport), ("csv", CsvReport), (None, TableReport)])
+def test_a_table_is_written_unless_told_otherwise(format_: str | None, kind: type[object]) -> None:
+    assert type(report_of(format_, ["a.png"], SCORERS)) is kind
