@@ -1,4 +1,4 @@
-"""What `export.py --golden` does for scorers of pairs: ask the peer's own program, and write what it answers.
+"""What `export.py --golden` does: ask the peer's own program, and write what it answers.
 
 The images are those of tests/assets and, as `shared:PATH`, of the folder of reference data beside the checkout.
 """
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from unittest.mock import MagicMock
 
 import numpy as np
@@ -30,13 +31,31 @@ PAIRS = (
     ("shared:data/pristine/kodak/kodim03.webp", "shared:data/pristine/kodak/kodim05.webp"),
 )
 """(candidate, reference)."""
+IMAGES = (
+    "landscape.png",
+    "landscape-q30.jpg",
+    "still-life.webp",
+    "still-life-noise12.webp",
+    "poster.png",
+    "poster-q50.webp",
+    "shared:data/pristine/kodak/kodim12.webp",
+    "shared:data/pristine/kodak/kodim15.webp",
+    "shared:data/pristine/cid22/validation/7552578.webp",
+    "shared:data/flickr8k_sample/images/1077546505_a4f6c4daa9.jpg",
+    "shared:data/simulacra_demo20/mediocre/10155_kangaroo_fight_with_conor_McGregor_in_MMA_style_8.png",
+)
+"""Candidates for scorers of one image; the last two are what safety scorers take for unsafe."""
+
+
+def path_of(asset: str) -> Path:
+    """Return where an asset lies."""
+    shared = asset.removeprefix("shared:")
+    return REPO / "tests" / "assets" / asset if shared == asset else REPO.parent / "shared" / shared
 
 
 def load(asset: str) -> U8:
     """Read an image as RGB, shape (H, W, 3)."""
-    shared = asset.removeprefix("shared:")
-    path = REPO / "tests" / "assets" / asset if shared == asset else REPO.parent / "shared" / shared
-    with Image.open(path) as image:
+    with Image.open(path_of(asset)) as image:
         return np.asarray(image.convert("RGB"))
 
 
@@ -73,5 +92,34 @@ def write_golden(
         }
         for candidate, reference in PAIRS
     ]
+    _write(folder, peer, how, cases)
+
+
+def write_image_golden(
+    folder: Path,
+    score: Callable[[str], tuple[float, dict[str, float]]],
+    *,
+    peer: str,
+    how: str,
+    tolerance: Callable[[str], tuple[float, str]],
+) -> None:
+    """Write golden.json of `folder`, a scorer of one image.
+
+    Args:
+        score: the peer's score of an asset, and its labels.
+        peer: its name and version.
+        how: the call that was made, for people.
+        tolerance: the most that the score of an asset may differ, and why that much.
+    """
+    cases: list[dict[str, Any]] = []
+    for asset in IMAGES:
+        value, labels = score(asset)
+        most, reason = tolerance(asset)
+        expected = {"value": value} | ({"labels": labels} if labels else {})
+        cases.append({"candidate": asset, "expected": expected, "tolerance": most, "reason": reason})
+    _write(folder, peer, how, cases)
+
+
+def _write(folder: Path, peer: str, how: str, cases: list[dict[str, Any]]) -> None:
     text = json.dumps({"peer": peer, "how": how, "cases": cases}, indent=2)
     (folder / "golden.json").write_text(text + "\n", encoding="utf-8")

