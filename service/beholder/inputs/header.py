@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 MAX_PARTS = 65_536
 """Segments or chunks in one file: millions of empty ones would hold a decoder for seconds."""
 
-MAX_SCANS = 100
-"""Scans in one JPEG: encoders write about ten, and each costs a pass over the whole image."""
+MAX_SCANS = 32
+"""Scans in one JPEG: encoders write ten or so, and each costs a pass over the whole image."""
 
 MAX_PROFILE_BYTES = 2**22
 """An unpacked colour profile; the largest in use, for presses, have about 3 MB."""
 
-_JPEG, _PNG, _RIFF = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF"
+_JPEG_MAGIC, PNG_MAGIC, _RIFF_MAGIC = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF"
 _PNG_KEPT = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # not a stuffed or fill byte, nor a restart
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # those three are DHT, JPG and DAC
@@ -61,11 +61,11 @@ def read_header(data: bytes) -> Header:
         ValueError: another format, or a structure that can't be followed; the message goes on from "image ".
     """
     try:
-        if data.startswith(_JPEG):
+        if data.startswith(_JPEG_MAGIC):
             return _read_jpeg(data)
-        if data.startswith(_PNG):
+        if data.startswith(PNG_MAGIC):
             return _read_png(data)
-        if data.startswith(_RIFF) and data[8:12] == b"WEBP":
+        if data.startswith(_RIFF_MAGIC) and data[8:12] == b"WEBP":
             return _read_webp(data)
     except (struct.error, IndexError) as error:
         raise ValueError(f"is cut off in its header: the file has {len(data):,} bytes") from error
@@ -136,8 +136,8 @@ def _bounded(profile: bytes) -> bytes:
 
 def _read_png(data: bytes) -> Header:
     header = Header("PNG")
-    kept = [_PNG]
-    for name, start, stop in _chunks(data, len(_PNG), is_png=True):
+    kept = [PNG_MAGIC]
+    for name, start, stop in chunks(data, len(PNG_MAGIC), is_png=True):
         if name == b"IHDR":
             header.width_px, header.height_px, header.bits = struct.unpack_from(">IIB", data, start)
         elif name == b"acTL":
@@ -166,7 +166,7 @@ def _inflate_profile(payload: bytes) -> bytes:
 def _read_webp(data: bytes) -> Header:
     header = Header("WEBP", bare=data)
     (size,) = struct.unpack_from("<I", data, 4)
-    for name, start, stop in _chunks(data[: 8 + size], 12, is_png=False):
+    for name, start, stop in chunks(data[: 8 + size], 12, is_png=False):
         if name == b"VP8X":
             header.is_animated = bool(data[start] & 0x02)
             header.width_px = int.from_bytes(data[start + 4 : start + 7], "little") + 1
@@ -183,8 +183,12 @@ def _read_webp(data: bytes) -> Header:
     return header
 
 
-def _chunks(data: bytes, position: int, *, is_png: bool) -> Iterator[tuple[bytes, int, int]]:
-    """Yield (name, start, stop) of each payload: PNG leads with the length and ends in a CRC, RIFF pads to even."""
+def chunks(data: bytes, position: int, *, is_png: bool) -> Iterator[tuple[bytes, int, int]]:
+    """Yield (name, start, stop) of each payload: PNG leads with the length and ends in a CRC, RIFF pads to even.
+
+    Raises:
+        ValueError: a chunk reaches beyond the file, or there are too many.
+    """
     for _ in range(MAX_PARTS):
         if position >= len(data):
             return

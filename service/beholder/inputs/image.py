@@ -21,6 +21,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from beholder.errors import InvalidSample
 from beholder.inputs.colour import to_srgb
 from beholder.inputs.header import Header, read_header
+from beholder.inputs.png import check_rows, scale_key
 from beholder.inputs.resize import MAX_SIDE_PX
 from beholder.types import U8, EncodedImage, Image, RawImage
 
@@ -40,6 +41,12 @@ _BROKEN_FILE = (
 )
 """What codecs were seen to raise, or say they raise, at files that are not what they claim."""
 
+_JPEG_MODES = {1: ("GRAY", "L", "L"), 3: ("RGB", "RGB", "RGB"), 4: ("CMYK", "CMYK", "CMYK;I")}
+"""Channels -> what to ask of simplejpeg, and what Pillow calls that; inks are inverted, as Adobe stores them."""
+
+_DAMAGE = ("Premature end", "Corrupt JPEG data")
+"""How libjpeg's warnings of missing or wrong pixels begin; Pillow doesn't hear them and would fill in grey."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -57,8 +64,8 @@ class Limits:
 def decode(image: Image, limits: Limits, field: str) -> U8:
     """Decode one image: upright (EXIF), in sRGB (ICC), over white (alpha).
 
-    JPEGs come out bit-equal to Pillow's, by a faster way. Animations are refused: a score of their first frame would
-    look like a score of all. May run in any thread; codecs release the GIL.
+    JPEGs come out bit-equal to Pillow's, by a faster way that also notices damage. Animations are refused: a score of
+    their first frame would look like a score of all. May run in any thread; codecs release the GIL.
 
     Args:
         image: not modified. Raw pixels are returned as they are.
@@ -88,7 +95,7 @@ def decode(image: Image, limits: Limits, field: str) -> U8:
     try:
         return _turn_upright(_decode_jpeg(header) if header.format == "JPEG" else _decode_any(header), header)
     except _BROKEN_FILE as error:
-        raise InvalidSample(f"image is a broken or cut-off {header.format}: {error}", field) from error
+        raise InvalidSample(f"image can't be decoded as {header.format}: {error}", field) from error
 
 
 def digest(image: Image) -> bytes:
@@ -118,39 +125,37 @@ def _check_size(height_px: int, width_px: int, limits: Limits) -> None:
 
 
 def _decode_jpeg(header: Header) -> U8:
-    """Decode by libjpeg-turbo alone where the colours are plain; what it won't take, Pillow decides."""
-    if header.channels == 3 or (header.channels == 1 and not header.profile):
-        room = np.empty((header.height_px, header.width_px, 3), np.uint8)  # a file that lies gets no more than it
-        try:
-            pixels: U8 = simplejpeg.decode_jpeg(header.bare, "RGB", buffer=room)
-        except ValueError:  # also for warnings, such as cut off, and for samplings that TurboJPEG has no name for
-            return _decode_any(header)
-        _check_shape(pixels.shape[:2], header)
-        return np.asarray(to_srgb(Pillow.fromarray(pixels), header.profile)) if header.profile else pixels
-    return _decode_any(header)
+    """Decode by libjpeg-turbo alone: damage is refused, what else it won't take is Pillow's to judge."""
+    if header.channels not in _JPEG_MODES:
+        return _decode_any(header)
+    colours, mode, raw_mode = _JPEG_MODES[header.channels]
+    room = np.empty((header.height_px, header.width_px, header.channels), np.uint8)  # a file that lies gets no more
+    try:
+        pixels: U8 = simplejpeg.decode_jpeg(header.bare, colours, buffer=room)
+    except ValueError as error:
+        if str(error).startswith(_DAMAGE) and "extraneous" not in str(error):
+            raise
+        return _decode_any(header)
+    _check_decoded(pixels.shape[0], pixels.shape[1], header)
+    if mode == "RGB" and not header.profile:
+        return pixels
+    image = Pillow.frombuffer(mode, (header.width_px, header.height_px), pixels, "raw", raw_mode, 0, 1)
+    return np.asarray(to_srgb(image, header.profile))
 
 
 def _decode_any(header: Header) -> U8:
     with _CODECS[header.format](io.BytesIO(header.bare)) as image:
-        _check_shape((image.height, image.width), header)
+        _check_decoded(image.height, image.width, header)
         image.load()
         if header.format == "PNG":
-            _scale_key(image, header.bits)
+            check_rows(image, header.bare)
+            scale_key(image, header.bits)
         return np.asarray(to_srgb(image, header.profile))
 
 
-def _check_shape(shape: tuple[int, ...], header: Header) -> None:
-    if shape != (header.height_px, header.width_px):
-        raise ValueError(f"the header says {header.width_px}x{header.height_px}, the data {shape[1]}x{shape[0]}")
-
-
-def _scale_key(image: ImageFile, bits: int) -> None:
-    """Bring a PNG's transparent colour to 8 bits, as Pillow brings the samples but not the key."""
-    key = image.info.get("transparency")
-    if isinstance(key, tuple):
-        image.info["transparency"] = tuple(level >> (bits - 8) for level in key)
-    elif isinstance(key, int) and image.mode in ("L", "I;16"):
-        image.info["transparency"] = key >> 8 if bits == 16 else key * 255 // (2**bits - 1)
+def _check_decoded(height_px: int, width_px: int, header: Header) -> None:
+    if (height_px, width_px) != (header.height_px, header.width_px):
+        raise ValueError(f"the header says {header.width_px}x{header.height_px}, the data {width_px}x{height_px}")
 
 
 def _turn_upright(pixels: U8, header: Header) -> U8:

@@ -1,0 +1,43 @@
+"""One resizer, and it is Pillow's."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from image_files import picture
+from PIL import Image
+
+from beholder.inputs.resize import FILTERS, resize, resize_in_two
+
+
+@pytest.mark.parametrize("filter_", FILTERS)
+@pytest.mark.parametrize("size_px", [(224, 224), (1, 1), (31, 300), (77, 50)])
+def test_resizing_equals_pillow(filter_: str, size_px: tuple[int, int]) -> None:
+    image = picture(120, 80)
+    want = image.resize(size_px[::-1], getattr(Image, filter_.upper()))
+    assert (resize(np.asarray(image), size_px, filter_) == np.asarray(want)).all()
+
+
+def test_shrinking_is_antialiased() -> None:
+    """Clean-fid's lesson: a checkerboard shrunk without antialiasing is black or white, not grey."""
+    board = np.indices((64, 64)).sum(0) % 2 * 255
+    pixels = np.repeat(board[..., None], 3, 2).astype(np.uint8)
+    for filter_ in FILTERS:
+        assert np.abs(resize(pixels, (8, 8), filter_).astype(int) - 127.5).max() < 8
+
+
+@pytest.mark.parametrize("way", [resize, resize_in_two])
+def test_an_image_of_the_wanted_size_is_returned_as_it_is(
+    way: Callable[[np.ndarray, tuple[int, int], str], np.ndarray],
+) -> None:
+    pixels = np.asarray(picture(20, 10))
+    assert way(pixels, (10, 20), "lanczos") is pixels
+
+
+@pytest.mark.parametrize("size_px", [(224, 224), (40, 224), (50, 30)])
+def test_resizing_in_two_stays_beside_resizing_in_one(size_px: tuple[int, int]) -> None:
+    """They differ where a first pass clips what the second would have brought back, and by the box filter."""
+    pixels = np.asarray(picture(512, 384))
+    apart = np.abs(resize_in_two(pixels, size_px, "lanczos").astype(int) - resize(pixels, size_px, "lanczos"))
+    assert apart.mean() < 2
+    assert apart.max() > 0
