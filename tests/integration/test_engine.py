@@ -1,6 +1,7 @@
 """The engine with real threads and fake sessions: who is answered, once, whatever happens to the others."""
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 
@@ -330,6 +331,20 @@ def test_results_are_told_one_by_one_and_then_the_job_is_done(house: House) -> N
         )
         job.wait(WAIT_S)
     assert sorted(told) == [0, 1, 2, 3, 4]
+
+
+def test_stopping_answers_those_who_never_got_their_turn(house: House) -> None:
+    session = house.add_graph("bright", brightness, rows=1)
+    with running(house) as engine:
+        hold(session)
+        runs = submit(engine, [Sample(grey_png(1))], "bright")
+        session.entered.acquire(timeout=WAIT_S)
+        waits = submit(engine, [Sample(grey_png(2))], "bright")
+        until(lambda: house.sample_count("beholder_queue_rows", graph="bright", priority="interactive") == 1)
+        threading.Timer(0.2, session.gate.set).start()
+        engine.stop()
+        assert value(runs.wait(WAIT_S)[0]["bright"]) == 1.0
+        assert isinstance(waits.wait(WAIT_S)[0]["bright"], Unavailable)
 
 
 def test_a_stopped_engine_has_closed_its_sessions(house: House) -> None:

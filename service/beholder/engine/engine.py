@@ -10,7 +10,6 @@ its own outcomes, and every admitted sample gets one outcome from every scorer.
 
 import logging
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from beholder.clock import Clock
@@ -20,17 +19,25 @@ from beholder.engine.cache import OutputCache
 from beholder.engine.cost import CostModel
 from beholder.engine.job import Job, SampleTask
 from beholder.engine.lane import Lane, Row
-from beholder.engine.picture import Picture
+from beholder.engine.picture import Picture, Pictures
 from beholder.engine.queue import BatchQueue, Entry
 from beholder.engine.workers import Workers
-from beholder.errors import DeadlinePassed, InputError, InvalidSample, ScorerNotExported, ScoringFailed, code_of
+from beholder.errors import (
+    DeadlinePassed,
+    InputError,
+    InvalidSample,
+    ScorerNotExported,
+    ScoringFailed,
+    Unavailable,
+    code_of,
+)
 from beholder.inputs.image import Limits
 from beholder.metrics import Metrics
 from beholder.scoring.catalog import Catalog
 from beholder.scoring.load import Loaded
 from beholder.scoring.scorer import Graph, Scorer, check_pixels, check_sample
 from beholder.scoring.spec import ScorerSpec
-from beholder.types import Image, Outcome, Priority, Sample, SampleResult, Tensor
+from beholder.types import Outcome, Priority, Sample, SampleResult, Tensor
 
 log = logging.getLogger(__name__)
 
@@ -101,11 +108,12 @@ class Engine:
         return self._admission.wait_idle(timeout_s)
 
     def stop(self) -> None:
-        """Stop the threads, after the batches that run."""
+        """Stop the threads, after the batches that run; what never ran is answered with Unavailable."""
         self._admission.close("the server is shutting down")
-        self._preparers.stop()
-        for lane in self._lanes.values():
-            lane.workers.stop()
+        left = [entry.payload for entry in self._preparers.stop()]
+        left += [entry.payload.task for lane in self._lanes.values() for entry in lane.workers.stop()]
+        for task in left:
+            task.settle_all(Unavailable("the server is shutting down"))
         self._loaded.close()
 
     def not_ready_reason(self, name: str) -> str:
@@ -152,7 +160,7 @@ class Engine:
         self._admission.admit(len(samples) * len(graphs), _job_bytes(job), deadline_s, expected_s)
         self._metrics.input_bytes.inc(_job_bytes(job))
         self._count_coming({name: len(samples) for name in graphs})
-        pictures = _Pictures(samples, lambda image: Picture(image, self._limits, self.clock, self._metrics))
+        pictures = Pictures(samples, lambda image: Picture(image, self._limits, self.clock, self._metrics))
         for task in job.tasks:
             task.coming = set(graphs)
         for task in job.tasks:
@@ -301,25 +309,6 @@ class Engine:
         with self._lock:
             for name, change in changes.items():
                 self._lanes[name].coming += change
-
-
-class _Pictures:
-    """The pictures of one request: an image object that it names several times is one picture."""
-
-    def __init__(self, samples: Sequence[Sample | InputError], make: Callable[[Image], Picture]) -> None:
-        images = [image for sample in samples if isinstance(sample, Sample) for image in _images(sample).values()]
-        times = Counter(map(id, images))
-        self._make = make
-        self._shared = {id(image): make(image) for image in images if times[id(image)] > 1}
-
-    def of(self, sample: Sample) -> dict[str, Picture]:
-        """Return role -> picture."""
-        return {role: self._shared.get(id(image)) or self._make(image) for role, image in _images(sample).items()}
-
-
-def _images(sample: Sample) -> dict[str, Image]:
-    roles = {"candidate": sample.candidate, "reference": sample.reference}
-    return {role: image for role, image in roles.items() if image is not None}
 
 
 def _job_bytes(job: Job) -> int:

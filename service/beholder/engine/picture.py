@@ -1,13 +1,16 @@
-"""One image of a request: decoded once, prepared once for each way that a graph wants it."""
+"""The images of a request: each decoded once, and prepared once for each way that a graph wants it."""
 
 import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 from beholder.clock import Clock
+from beholder.errors import InputError
 from beholder.inputs import steps
 from beholder.inputs.image import Limits, decode, digest
 from beholder.inputs.steps import Step
 from beholder.metrics import Metrics
-from beholder.types import U8, EncodedImage, Image
+from beholder.types import U8, EncodedImage, Image, Sample
 
 
 class Picture:
@@ -55,6 +58,25 @@ class Picture:
                 self._prepared[wanted] = steps.apply(wanted, pixels)
                 self._metrics.observe_stage("prepare", "", self._clock() - started)
             return self._prepared[wanted]
+
+
+class Pictures:
+    """The pictures of one request: an image object that it names several times is one picture."""
+
+    def __init__(self, samples: Sequence[Sample | InputError], make: Callable[[Image], Picture]) -> None:
+        images = [image for sample in samples if isinstance(sample, Sample) for image in _images(sample).values()]
+        times = Counter(map(id, images))
+        self._make = make
+        self._shared = {id(image): make(image) for image in images if times[id(image)] > 1}
+
+    def of(self, sample: Sample) -> dict[str, Picture]:
+        """Return role -> picture."""
+        return {role: self._shared.get(id(image)) or self._make(image) for role, image in _images(sample).items()}
+
+
+def _images(sample: Sample) -> dict[str, Image]:
+    roles = {"candidate": sample.candidate, "reference": sample.reference}
+    return {role: image for role, image in roles.items() if image is not None}
 
 
 def size_bytes(image: Image) -> int:

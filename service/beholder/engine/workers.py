@@ -61,13 +61,15 @@ class Workers(Generic[P]):
         for thread in self._threads:
             thread.start()
 
-    def stop(self) -> None:
-        """Let batches that run finish, leave the rest in the queue, and join the threads."""
+    def stop(self) -> list[Entry[P]]:
+        """Let batches that run finish, join the threads, and return what never ran."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
+        with self._changed:
+            return self._queue.expire(float("inf"))
 
     def push(self, entry: Entry[P]) -> None:
         """Add a row."""
