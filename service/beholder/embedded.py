@@ -3,7 +3,7 @@
 It builds the engine that a server builds, so it has the same limits and settings; it may be shared by threads.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -99,7 +99,7 @@ class Embedded:
         timeout_s: float | None = None,
         request_id: str = "",
         in_flight: int = 32,
-    ) -> Iterator[tuple[int, Result]]:
+    ) -> Generator[tuple[int, Result]]:
         """Score samples as they come, any number of them; see `Client.score_stream`."""
         ask = self._ask(scorers, panel, priority, timeout_s, request_id)
         inbox: SimpleQueue[Event | int] = SimpleQueue()

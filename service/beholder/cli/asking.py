@@ -138,6 +138,6 @@ def _check_needs(chosen: Sequence[ScorerInfo], *, has_reference: bool, has_promp
             raise click.UsageError(f"{scorer.name} needs --prompt")
     names = ", ".join(scorer.name for scorer in chosen)
     if has_reference and not any(scorer.needs_reference for scorer in chosen):
-        raise click.UsageError(f"--reference is in vain: {names} take none")
+        raise click.UsageError(f"--reference is in vain: not taken by {names}")
     if has_prompt and not any(scorer.needs_prompt for scorer in chosen):
-        raise click.UsageError(f"--prompt is in vain: {names} take none")
+        raise click.UsageError(f"--prompt is in vain: not taken by {names}")

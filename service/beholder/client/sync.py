@@ -4,7 +4,7 @@ A client may be shared by threads; it holds one channel, which connects at the f
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -115,7 +115,7 @@ class Client:
         timeout_s: float | None = None,
         request_id: str = "",
         in_flight: int = 32,
-    ) -> Iterator[tuple[int, Result]]:
+    ) -> Generator[tuple[int, Result]]:
         """Score samples as they come, any number of them, over one stream.
 
         The iterable is read in a thread of its own, never more than `in_flight` samples ahead of the results.

@@ -3,7 +3,7 @@
 What is decided is in `stream`; events reach it through one inbox, so that it needs no lock.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
 from threading import Semaphore, Thread
@@ -31,7 +31,7 @@ def run_stream(
     metadata: Metadata,
     in_flight: int,
     clock: Clock,
-) -> Iterator[tuple[int, Result]]:
+) -> Generator[tuple[int, Result]]:
     """Yield (index, result) of each sample as it is ready; closing the iterator cancels what is under way."""
     inbox, slots, is_closed = Inbox(), Semaphore(in_flight), Flag()
     Thread(target=feed, args=(samples, slots, is_closed, inbox), daemon=True).start()
