@@ -44,7 +44,7 @@ IMAGES = (
     "shared:data/flickr8k_sample/images/1077546505_a4f6c4daa9.jpg",
     "shared:data/simulacra_demo20/mediocre/10155_kangaroo_fight_with_conor_McGregor_in_MMA_style_8.png",
 )
-"""Candidates for scorers of one image; the last two are what safety scorers take for unsafe."""
+"""Candidates for scorers of one image; the last two are harmless, and a safety scorer takes them for unsafe."""
 
 
 def path_of(asset: str) -> Path:
