@@ -26,7 +26,7 @@ from server_process import REPO, ServerProcess, environment
 
 README = REPO / "README.md"
 ADDRESS = "127.0.0.1:50051"
-NOT_RUN = ("git", "cd", "pip", "docker", "kubectl", "curl", "grpcurl", "buf", "beholder serve", "beholder export")
+NOT_RUN = ("git", "cd", ".", "pip", "docker", "kubectl", "curl", "grpcurl", "buf", "beholder serve", "beholder export")
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 Shell = Callable[[str], subprocess.CompletedProcess[str]]
 SAME = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
