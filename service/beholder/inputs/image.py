@@ -21,7 +21,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from beholder.errors import InvalidSample
 from beholder.inputs.colour import to_srgb
 from beholder.inputs.header import Header, read_header
-from beholder.inputs.png import check_rows, scale_key
+from beholder.inputs.png import check_parts, scale_key
 from beholder.inputs.resize import MAX_SIDE_PX
 from beholder.types import U8, EncodedImage, Image, RawImage
 
@@ -33,6 +33,7 @@ _BROKEN_FILE = (
     EOFError,
     LookupError,
     ArithmeticError,
+    AssertionError,
     TypeError,
     MemoryError,
     struct.error,
@@ -95,7 +96,7 @@ def decode(image: Image, limits: Limits, field: str) -> U8:
     try:
         return _turn_upright(_decode_jpeg(header) if header.format == "JPEG" else _decode_any(header), header)
     except _BROKEN_FILE as error:
-        raise InvalidSample(f"image can't be decoded as {header.format}: {error}", field) from error
+        raise InvalidSample(f"image can't be decoded as {header.format}: {error or repr(error)}", field) from error
 
 
 def digest(image: Image) -> bytes:
@@ -148,7 +149,7 @@ def _decode_any(header: Header) -> U8:
         _check_decoded(image.height, image.width, header)
         image.load()
         if header.format == "PNG":
-            check_rows(image, header.bare)
+            check_parts(image, header.bare)
             scale_key(image, header.bits)
         return np.asarray(to_srgb(image, header.profile))
 

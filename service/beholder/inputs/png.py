@@ -1,4 +1,4 @@
-"""What Pillow leaves open about a PNG: whether all its rows are there, and which colour is transparent."""
+"""What Pillow leaves open about a PNG: whether all its parts are there, and which colour is transparent."""
 
 import struct
 import zlib
@@ -16,19 +16,20 @@ _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), 
 _PIECE_BYTES = 2**20
 
 
-def check_rows(image: ImageFile, data: bytes) -> None:
-    """Refuse a PNG whose pixel data is whole but of fewer rows than its header says; Pillow leaves those black.
+def check_parts(image: ImageFile, data: bytes) -> None:
+    """Refuse a PNG without its palette, or with fewer rows than its header says, which Pillow would leave black.
 
-    Rows come in order (interlaced ones end with every second), so if the last two aren't black there is no need to
-    count.
+    Rows come in order, and interlaced ones end with every second: where the last two have colour, none is missing.
 
     Args:
         image: decoded.
         data: the file, of at least IHDR and IDAT.
 
     Raises:
-        ValueError: how many bytes of pixels are needed and found.
+        ValueError: no palette; or how many bytes of pixels are needed and found.
     """
+    if image.mode == "P" and image.palette is None:
+        raise ValueError("its colours are in a palette, and there is none")
     if all(row.any() for row in np.asarray(image)[-2:]):
         return
     needed, found = _needed_bytes(data), _found_bytes(data)

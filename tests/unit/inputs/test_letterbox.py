@@ -6,7 +6,7 @@ from image_files import picture
 
 from beholder.inputs import letterbox as module
 from beholder.inputs.letterbox import letterbox
-from beholder.inputs.resize import resize_in_two
+from beholder.inputs.libvips import vips_resize
 
 FRAME = (64, 64)
 
@@ -22,7 +22,7 @@ def pixels_of(width: int, height: int) -> np.ndarray:
 @pytest.mark.parametrize("side", [64, 100, 20])
 def test_a_square_image_fills_a_square_frame(side: int) -> None:
     pixels = pixels_of(side, side)
-    assert (boxed(pixels) == resize_in_two(pixels, FRAME, "lanczos")).all()
+    assert (boxed(pixels) == vips_resize(pixels, FRAME, "lanczos")).all()
 
 
 @pytest.mark.parametrize(("width", "height", "fitted"), [(128, 64, (32, 64)), (50, 150, (64, 21)), (70, 61, (56, 64))])
@@ -31,7 +31,7 @@ def test_an_image_is_fitted_and_centred(width: int, height: int, fitted: tuple[i
     top, left = (64 - fitted[0]) // 2, (64 - fitted[1]) // 2
     middle = np.s_[top : top + fitted[0], left : left + fitted[1]]
     for background in ("blur", "#102030"):
-        assert (boxed(pixels, background)[middle] == resize_in_two(pixels, fitted, "lanczos")).all()
+        assert (boxed(pixels, background)[middle] == vips_resize(pixels, fitted, "lanczos")).all()
 
 
 def test_a_sliver_keeps_one_pixel() -> None:
@@ -48,11 +48,11 @@ def test_a_colour_fills_the_rest(width: int, height: int) -> None:
 @pytest.mark.parametrize(("width", "height"), [(128, 60), (60, 128), (65, 64)])
 @pytest.mark.parametrize("sigma", [0.5, 3.0, 10.0])
 def test_the_background_is_the_stretched_image_under_a_gaussian(width: int, height: int, sigma: float) -> None:
-    """Against a plain convolution of the whole frame with the kernel that the module documents."""
+    """Against a plain convolution of the whole frame with the kernel that `libvips` documents."""
     pixels = pixels_of(width, height)
     weights = np.exp(-0.5 * (np.arange(-99, 100) / sigma) ** 2)
     weights[weights < 0.2] = 0
-    stretched = resize_in_two(pixels, FRAME, "lanczos").astype(float)
+    stretched = vips_resize(pixels, FRAME, "lanczos").astype(float)
     want = np.apply_along_axis(_convolve, 0, np.apply_along_axis(_convolve, 1, stretched, weights), weights)
     got = boxed(pixels, sigma=sigma)
     is_bar = (boxed(pixels, "#000000") != boxed(pixels, "#ffffff")).all(axis=-1)
@@ -61,7 +61,7 @@ def test_the_background_is_the_stretched_image_under_a_gaussian(width: int, heig
 
 
 def test_a_covered_background_is_never_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(module, "_blur_rows")
+    monkeypatch.delattr(module, "vips_blur_rows")
     boxed(pixels_of(100, 100))
     with pytest.raises(NameError):
         boxed(pixels_of(100, 50))

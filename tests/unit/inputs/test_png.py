@@ -66,3 +66,8 @@ def test_a_picture_that_ends_in_black_is_decoded() -> None:
     for mode in ("RGB", "L", "P", "1"):
         data = encoded(image.convert(mode), "PNG")
         assert (decoded(data) == plain_pillow(data)).all()
+
+
+def test_a_palette_that_is_missing_is_named() -> None:
+    without = png(4, 1, 8, 3, [b"\1\2\3\4"])
+    assert refusal(without) == "image can't be decoded as PNG: its colours are in a palette, and there is none"
