@@ -1,8 +1,8 @@
 """Pixels of any mode and profile become 8-bit sRGB over white.
 
-Every image ends where a browser would show it: an embedded profile is honoured, perceptually; a broken profile, or one
-that doesn't fit the pixels, is ignored as if it were absent; what shows through is white. 16-bit samples keep their
-high byte, grey as well as colour, so that one picture gets the same score in either form.
+An embedded profile is honoured; one that is broken or doesn't fit the pixels is ignored, as viewers do. What shows
+through is white. 16-bit samples keep their high byte, grey as well as colour, so that one picture gets the same score
+in either form.
 """
 
 import io
@@ -57,9 +57,9 @@ def _high_bytes(image: Image.Image) -> Image.Image:
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """Build the way from a profile to sRGB; None where there is nothing to do: it is sRGB, broken, or of another mode.
 
-    The perceptual intent is what browsers show: it fits a press's colours into sRGB where others clip them; for
-    camera and display profiles, which are matrices, the intents are equal. Without lcms's one-pixel cache a transform
-    may serve all threads at once.
+    The perceptual intent fits a press's colours into sRGB where the others clip them; for camera and display profiles,
+    which are matrices, the intents are equal. Remembered by profile, since building takes
+    longer than a small image; without lcms's one-pixel cache a transform may serve all threads at once.
     """
     try:
         transform = ImageCms.ImageCmsTransform(

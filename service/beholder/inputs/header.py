@@ -1,7 +1,8 @@
 """What an image file says of itself, read without decoding a pixel.
 
-Reading takes time in proportion to the file, never to what the file claims, so it comes before every limit.
-Decoders are given `Header.bare`, the file without its metadata: none of them ever parses EXIF, XMP or text.
+Reading takes time in proportion to the file, never to what the file claims, so it comes before the pixel limit.
+Codecs are given `Header.bare`, the file without its metadata: none of them ever parses EXIF, XMP or text. Orientation
+is EXIF's and colour is the ICC profile's alone; XMP's orientation and PNG's gamma and chromaticities say nothing here.
 """
 
 import re
@@ -37,10 +38,10 @@ class Header:
     Attributes:
         format: JPEG, PNG or WEBP.
         channels: of a JPEG; 0 for the others.
-        bits: of one sample.
+        bits: of one sample of a PNG; 8 for the others.
         orientation: EXIF's, 1 (upright) to 8.
         profile: the embedded ICC profile; empty where there is none, or its parts don't fit together.
-        bare: the file without metadata.
+        bare: the file without metadata; of a WebP all of it, since its codec reads none.
     """
 
     format: str
@@ -88,9 +89,9 @@ def _read_jpeg(data: bytes) -> Header:
             continue
         payload = data[start + 4 : end]
         if marker in _FRAMES:
-            header.bits, header.height_px, header.width_px, header.channels = struct.unpack_from(">BHHB", payload)
+            header.height_px, header.width_px, header.channels = struct.unpack_from(">xHHB", payload)
             is_progressive = marker in _PROGRESSIVE
-        elif payload.startswith(b"Exif\0") and header.orientation == 1:
+        elif payload.startswith(b"Exif\0\0") and header.orientation == 1:
             header.orientation = read_orientation(payload)
         elif payload.startswith(b"ICC_PROFILE\0"):
             icc.append(payload[12:])
@@ -125,7 +126,7 @@ def _join_profile(parts: list[bytes]) -> bytes:
     """Join the parts of a profile, each led by its number and the count of parts."""
     parts.sort()
     count = len(parts)
-    if any(part[:2] != bytes((number, count)) for number, part in enumerate(parts[:255], start=1)):
+    if count > 255 or any(part[:2] != bytes((number, count)) for number, part in enumerate(parts, start=1)):
         return b""
     return _bounded(b"".join(part[2:] for part in parts))
 

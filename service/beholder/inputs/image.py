@@ -103,10 +103,8 @@ def digest(image: Image) -> bytes:
     """Return 16 bytes that tell images apart: of the file as sent, or of the raw pixels and their shape."""
     if isinstance(image, EncodedImage):
         return hashlib.blake2b(image.data, digest_size=16).digest()
-    shape = repr(image.pixels.shape).encode()
-    return hashlib.blake2b(
-        np.ascontiguousarray(image.pixels).reshape(-1).data, digest_size=16, person=b"raw", key=shape
-    ).digest()
+    shape, content = repr(image.pixels.shape).encode(), np.ascontiguousarray(image.pixels).reshape(-1).data
+    return hashlib.blake2b(content, digest_size=16, key=shape, person=b"raw").digest()
 
 
 def _check_raw(pixels: U8, limits: Limits) -> None:

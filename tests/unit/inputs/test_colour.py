@@ -1,4 +1,4 @@
-"""Every mode and profile ends as a browser would show it."""
+"""Every mode and profile becomes sRGB over white."""
 
 import numpy as np
 import pytest

@@ -96,7 +96,7 @@ def test_resizing_is_what_libvips_gave(pixels: np.ndarray, size_px: tuple[int, i
     """`pyvips.Image.resize(kernel="lanczos3")`; on sizes as small as these its coarser positions show."""
     apart = np.abs(vips_resize(pixels, size_px, "lanczos")[..., 0] - np.array(libvips.split(), int).reshape(size_px))
     assert apart.max() <= levels
-    assert apart.mean() < 1.5
+    assert apart.mean() < 2
 
 
 def test_a_blur_is_what_libvips_gave() -> None:
