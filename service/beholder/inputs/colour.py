@@ -58,8 +58,8 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """Build the way from a profile to sRGB; None where there is nothing to do: it is sRGB, broken, or of another mode.
 
     The perceptual intent fits a press's colours into sRGB where the others clip them; for camera and display profiles,
-    which are matrices, the intents are equal. Remembered by profile, since building takes
-    longer than a small image; without lcms's one-pixel cache a transform may serve all threads at once.
+    which are matrices, the intents are equal. Remembered by profile, since building takes longer than a small image;
+    without lcms's one-pixel cache a transform may serve all threads at once.
     """
     try:
         transform = ImageCms.ImageCmsTransform(
