@@ -19,7 +19,7 @@ from beholder.errors import (
     ScoringFailed,
     Unavailable,
 )
-from beholder.types import EncodedImage, Kind, Outcome, Sample, Score, Tensor
+from beholder.types import EncodedImage, Kind, Outcome, Priority, Sample, Score, Tensor
 from fake_scorers import FakeSession, House, brightness, difference, embedding, first_of_embedding, grey_png
 
 WAIT_S = 20.0
@@ -265,6 +265,53 @@ def test_more_rows_than_fit_are_refused_whole_and_hurt_nobody_inside(house: Hous
         assert caught.value.retry_after_s > 0.0
         session.gate.set()
         assert [value(result["bright"]) for result in inside.wait(WAIT_S)] == [0.0, 1.0, 2.0]
+
+
+def test_once_it_knows_what_a_batch_costs_the_door_refuses_what_cant_be_done_in_time(house: House) -> None:
+    def slow(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        time.sleep(0.05)
+        return brightness(inputs)
+
+    session = house.add_graph("bright", slow, rows=1)
+    with running(house, cache_mb=0) as engine:
+        for level in range(4):
+            ask(engine, [Sample(grey_png(level))], "bright")
+        session.batches.clear()
+        with pytest.raises(DeadlinePassed, match=r"the deadline is 0\.\d+ s away and the answer about 0\.\d+ s"):
+            submit(engine, [Sample(grey_png(9))] * 8, "bright", timeout_s=0.1)
+        assert session.batches == []
+        assert house.sample_count("beholder_refusals_total", reason="deadline_unreachable") == 1
+        assert house.sample_count("beholder_in_flight_rows") == 0
+
+
+def test_interactive_rows_overtake_a_backlog_of_bulk_rows(house: House) -> None:
+    order: list[float] = []
+
+    def note(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        outputs = brightness(inputs)
+        order.extend(outputs["score"].tolist())
+        return outputs
+
+    session = house.add_graph("bright", note, rows=1)
+    with running(house, cache_mb=0) as engine:
+        order.clear()
+        hold(session)
+        first = submit(engine, [Sample(grey_png(1))], "bright")
+        session.entered.acquire(timeout=WAIT_S)
+        scorers = [engine.catalog.scorers["bright"]]
+        bulk = engine.submit(
+            [Sample(grey_png(level)) for level in (2, 3, 4)],
+            scorers,
+            deadline_s=engine.clock() + WAIT_S,
+            priority=Priority.BATCH,
+        )
+        person = submit(engine, [Sample(grey_png(200))], "bright")
+        until(lambda: house.sample_count("beholder_queue_rows", graph="bright", priority="batch") == 3)
+        until(lambda: house.sample_count("beholder_queue_rows", graph="bright", priority="interactive") == 1)
+        session.gate.set()
+        for job in (first, bulk, person):
+            job.wait(WAIT_S)
+    assert order == [1.0, 200.0, 2.0, 3.0, 4.0]
 
 
 def test_decoded_pixels_that_wait_are_bounded(house: House) -> None:
