@@ -151,6 +151,16 @@ def test_a_missing_reference_fails_only_the_scorer_that_needs_it(house: House) -
     assert result["apart"].field == "samples[0].reference"
 
 
+def test_a_broken_reference_fails_only_the_scorer_that_looks_at_it(house: House) -> None:
+    house.add_graph("apart", difference, Kind.FIDELITY)
+    house.add_graph("bright", brightness)
+    with running(house) as engine:
+        (result,) = ask(engine, [Sample(grey_png(5), EncodedImage(b"no image"))], "apart", "bright")
+    assert value(result["bright"]) == 5.0
+    assert isinstance(result["apart"], InvalidSample)
+    assert result["apart"].field == "samples[0].reference"
+
+
 def test_a_reference_of_another_size_is_refused_with_both_sizes(house: House) -> None:
     house.add_graph("apart", difference, Kind.FIDELITY)
     with running(house) as engine:

@@ -195,8 +195,6 @@ class Engine:
         task, started = entry.payload, self.clock()
         try:
             self._prepare_sample(task)
-        except InputError as error:
-            task.settle_all(error)
         except Exception:
             log.exception("preparing %s of request %s failed", task.field, task.job.request_id)
             task.settle_all(ScoringFailed("preparing the sample failed; the server's log has the reason"))
@@ -209,13 +207,13 @@ class Engine:
             roles = lane.graph.roles
             spec = lane.graph.spec.image
             assert spec is not None  # noqa: S101 - heads have no lane
-            pixels = {role: pictures[role].pixels(f"{task.field}.{role}") for role in roles}
             try:
+                pixels = {role: pictures[role].pixels(f"{task.field}.{role}") for role in roles}
                 check_pixels(spec, pixels["candidate"], pixels.get("reference"), task.field)
+                tensors = {role: pictures[role].prepared(lane.steps, f"{task.field}.{role}") for role in roles}
             except InputError as error:
                 task.settle_graph(lane.graph, error)
                 continue
-            tensors = {role: pictures[role].prepared(lane.steps, f"{task.field}.{role}") for role in roles}
             is_kept = self._cache.is_on and len(roles) == 1
             self._push(lane, Row(task, tensors, pictures["candidate"].digest() if is_kept else None))
 

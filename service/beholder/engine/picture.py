@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from beholder.clock import Clock
-from beholder.errors import InputError
+from beholder.errors import InputError, InvalidSample
 from beholder.inputs import steps
 from beholder.inputs.image import Limits, decode, digest
 from beholder.inputs.steps import Step
@@ -14,16 +14,14 @@ from beholder.types import U8, EncodedImage, Image, Sample
 
 
 class Picture:
-    """An image that several samples and graphs may share; thread-safe.
-
-    A failed decode is not kept: whoever asks next fails by itself, with its own field in the message.
-    """
+    """An image that several samples and graphs may share; thread-safe."""
 
     def __init__(self, image: Image, limits: Limits, clock: Clock, metrics: Metrics) -> None:
         self._image, self._limits = image, limits
         self._clock, self._metrics = clock, metrics
         self._lock = threading.Lock()
         self._pixels: U8 | None = None
+        self._broken: InvalidSample | None = None
         self._digest: bytes | None = None
         self._prepared: dict[tuple[Step, ...], U8] = {}
 
@@ -41,21 +39,34 @@ class Picture:
             InvalidSample: unreadable or over a limit; names `field`.
         """
         with self._lock:
+            if self._broken is not None:
+                raise InvalidSample(self._broken.message, field)
             if self._pixels is None:
                 started = self._clock()
-                self._pixels = decode(self._image, self._limits, field)
+                try:
+                    self._pixels = decode(self._image, self._limits, field)
+                except InvalidSample as error:
+                    self._broken = error
+                    raise
                 self._metrics.observe_stage("decode", "", self._clock() - started)
             return self._pixels
 
     def prepared(self, wanted: tuple[Step, ...], field: str) -> U8:
-        """Return the image after the steps; not modified by anyone."""
+        """Return the image after the steps; not modified by anyone.
+
+        Raises:
+            InvalidSample: unreadable, over a limit, or of a shape that a step can't take; names `field`.
+        """
         pixels = self.pixels(field)
         if not wanted:
             return pixels
         with self._lock:
             if wanted not in self._prepared:
                 started = self._clock()
-                self._prepared[wanted] = steps.apply(wanted, pixels)
+                try:
+                    self._prepared[wanted] = steps.apply(wanted, pixels)
+                except InvalidSample as error:
+                    raise InvalidSample(error.message, field) from error
                 self._metrics.observe_stage("prepare", "", self._clock() - started)
             return self._prepared[wanted]
 
