@@ -106,8 +106,7 @@ def node_places(graph: Graph, device: Device) -> Mapping[tuple[str, str], int]:
 
 def prepare(graph: Graph, pictures: Sequence[bytes]) -> dict[str, Tensor]:
     """Decode and stack pictures of one size; where the graph wants a reference, it is the first of them."""
-    assert graph.spec.image is not None
-    steps = graph.spec.image.steps
+    steps = graph.image.steps
     pixels = [apply(steps, decode(EncodedImage(data), LIMITS, CANDIDATE)) for data in pictures]
     return {role: np.stack(pixels if role == CANDIDATE else [pixels[0]] * len(pixels)) for role in graph.roles}
 

@@ -60,7 +60,5 @@ class PlainLoop:
         return sum(done) / elapsed_s, cpu_s / sum(done) * 1e3
 
     def _batch(self, images: Sequence[EncodedImage]) -> None:
-        image = self._graph.spec.image
-        assert image is not None
-        pixels = [apply(image.steps, decode(one, LIMITS, "candidate")) for one in images]
+        pixels = [apply(self._graph.image.steps, decode(one, LIMITS, "candidate")) for one in images]
         self._graph.session.run({"candidate": np.stack(pixels)})

@@ -101,8 +101,7 @@ def run(scorer: Scorer, pairs: Sequence[Pair]) -> list[Score]:
 
 def prepare(scorer: Scorer, image: Image) -> U8:
     """Decode an image and prepare it as the scorer's graph wants it."""
-    assert scorer.graph.spec.image
-    return steps.apply(scorer.graph.spec.image.steps, decode(image, LIMITS, "candidate"))
+    return steps.apply(scorer.graph.image.steps, decode(image, LIMITS, "candidate"))
 
 
 def stack(rows: Sequence[Mapping[str, U8]]) -> dict[str, Tensor]:

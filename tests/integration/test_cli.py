@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -319,6 +320,27 @@ def test_a_reader_that_has_enough_ends_the_command_quietly(
     assert process.stderr is not None
     assert process.stderr.read() == ""
     process.wait(timeout=60)
+
+
+def test_a_bar_shows_on_the_terminal_and_never_in_the_output(ours: ServerProcess, folder: Path) -> None:
+    terminal, end = os.openpty()
+    command = [sys.executable, "-m", "beholder", "score", str(folder), "-r", REFERENCE, "--json"]
+    env = environment(address=ours.address) | {"TERM": "xterm"}
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=end, text=True) as process:
+        os.close(end)
+        out, _ = process.communicate(timeout=60)
+    shown = os.read(terminal, 100_000).decode(errors="replace")
+    os.close(terminal)
+    assert [Path(json.loads(line)["candidate"]).name for line in out.splitlines()][0] == "a.jpg"
+    assert "4/4" in shown
+
+
+def test_an_address_in_use_is_exit_code_2(shell: Callable[..., "subprocess.Popen[str]"], ours: ServerProcess) -> None:
+    process = shell("serve", "--scorers", "psnr", "--metrics-address", "127.0.0.1:0", "--log-level", "error")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, "")
+    assert f"beholder: BEHOLDER_ADDRESS: can't listen on {ours.address}" in err
+    assert "Traceback" not in err
 
 
 def test_words_are_completed() -> None:

@@ -78,7 +78,7 @@ def is_image(value: object) -> TypeGuard[ImageLike]:
     return isinstance(value, kinds) or hasattr(value, "convert")
 
 
-def read_sample(sample: Sample, field: str) -> types.Sample:
+def read_sample(sample: Sample | types.Sample, field: str) -> types.Sample:
     """Read the images of one sample; `field` is its path in the request.
 
     Raises:
@@ -88,10 +88,10 @@ def read_sample(sample: Sample, field: str) -> types.Sample:
     return types.Sample(read_image(sample.candidate, f"{field}.candidate"), reference, sample.prompt)
 
 
-def offer(sample: Sample | ImageLike, index: int) -> types.Sample | InvalidSample:
-    """Read a sample of a stream, or return why it can't be."""
+def offer(sample: Sample | types.Sample | ImageLike, index: int) -> types.Sample | InvalidSample:
+    """Read a sample, or a bare candidate, that is the caller's sample `index`; or return why it can't be read."""
     try:
-        return read_sample(sample if isinstance(sample, Sample) else Sample(sample), f"samples[{index}]")
+        return read_sample(sample if isinstance(sample, Sample | types.Sample) else Sample(sample), f"samples[{index}]")
     except InvalidSample as error:
         return error
 

@@ -205,11 +205,9 @@ class Engine:
         pictures = task.pictures
         for lane in self._lanes_without_answer(task, pictures):
             roles = lane.graph.roles
-            spec = lane.graph.spec.image
-            assert spec is not None  # noqa: S101 - heads have no lane
             try:
                 pixels = {role: pictures[role].pixels(f"{task.field}.{role}") for role in roles}
-                check_pixels(spec, pixels["candidate"], pixels.get("reference"), task.field)
+                check_pixels(lane.graph.image, pixels["candidate"], pixels.get("reference"), task.field)
                 tensors = {role: pictures[role].prepared(lane.steps, f"{task.field}.{role}") for role in roles}
             except InputError as error:
                 task.settle_graph(lane.graph, error)

@@ -76,8 +76,7 @@ class Lane:
         metrics: Metrics,
     ) -> None:
         self.graph = graph
-        assert graph.spec.image is not None  # noqa: S101 - heads have no lane
-        self.steps = graph.spec.image.steps
+        self.steps = graph.image.steps
         self.size_px = output_size(self.steps)
         self.runners = runners
         self.coming = 0

@@ -40,6 +40,13 @@ class Graph:
     roles: tuple[str, ...]
     max_batch_rows: int
 
+    @property
+    def image(self) -> ImageSpec:
+        """How its images are prepared."""
+        if self.spec.image is None:
+            raise TypeError(f"{self.name} is a head: its encoder prepares the image")
+        return self.spec.image
+
 
 @dataclass(frozen=True)
 class Scorer:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from beholder import types
 from beholder.client.samples import ImageLike, Sample, is_image, offer, read_image, samples_of
 from beholder.errors import InvalidSample
 from beholder.types import U8, EncodedImage, RawImage
@@ -158,3 +159,10 @@ def test_a_bare_candidate_is_a_sample() -> None:
     assert not isinstance(sample, InvalidSample)
     assert isinstance(sample.candidate, EncodedImage)
     assert sample.reference is None
+
+
+def test_a_sample_that_is_read_already_is_taken_too() -> None:
+    read = types.Sample(EncodedImage(b"abc"), EncodedImage(b"ref"), "a cat")
+    sample = offer(read, 0)
+    assert not isinstance(sample, InvalidSample)
+    assert (sample.candidate, sample.reference, sample.prompt) == (read.candidate, read.reference, read.prompt)
