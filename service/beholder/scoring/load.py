@@ -142,7 +142,7 @@ class _Loader:
 
 
 def _image_shapes(graph: Graph) -> Shapes:
-    size_px = output_size(graph.spec.image.steps) if graph.spec.image else None
+    size_px = output_size(graph.image.steps)
     return dict.fromkeys(graph.roles, (None, *(size_px or (None, None)), 3))
 
 
