@@ -331,7 +331,7 @@ def test_a_bar_shows_on_the_terminal_and_never_in_the_output(ours: ServerProcess
         out, _ = process.communicate(timeout=60)
     shown = os.read(terminal, 100_000).decode(errors="replace")
     os.close(terminal)
-    assert [Path(json.loads(line)["candidate"]).name for line in out.splitlines()][0] == "a.jpg"
+    assert len([json.loads(line) for line in out.splitlines()]) == 4
     assert "4/4" in shown
 
 
