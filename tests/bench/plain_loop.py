@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import statistics
 import threading
 import time
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from beholder.types import EncodedImage
 
 LIMITS = Limits(max_bytes=2**30, max_pixels=10**9)
 BATCH_ROWS = (1, 2, 4, 8, 16, 32)
+TUNING_ROUNDS = 3
 
 
 class PlainLoop:
@@ -35,7 +37,8 @@ class PlainLoop:
 
     def tune(self, seconds: float) -> dict[int, float]:
         """Find the best batch size; return images per second by size."""
-        rates = {rows: self.run(seconds, rows)[0] for rows in BATCH_ROWS}
+        runs = [{rows: self.run(seconds, rows)[0] for rows in BATCH_ROWS} for _ in range(TUNING_ROUNDS)]
+        rates = {rows: statistics.median(run[rows] for run in runs) for rows in BATCH_ROWS}
         self.batch_rows = max(rates, key=lambda rows: rates[rows])
         return rates
 

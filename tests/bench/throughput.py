@@ -40,7 +40,7 @@ def throughput(scorer: str, images: Sequence[bytes], seconds: float, rounds: int
         for image in images
     ]
     loop = PlainLoop(scorer, images)
-    tuned = loop.tune(max(1.0, seconds / 3))
+    tuned = loop.tune(seconds / 3)
     print(f"plain loop of {scorer}, images/s by batch size:", {rows: round(rate, 1) for rows, rate in tuned.items()})
     loops: list[tuple[float, float]] = []
     runs: dict[int, list[Run]] = {in_flight: [] for in_flight in IN_FLIGHT}
