@@ -93,7 +93,7 @@ class Client:
             prompts: what candidates are judged against: one for all, or one for each.
             priority: who goes first where requests wait.
             timeout_s: deadline of the call, retries included; None means the client's own.
-            request_id: goes to the server's log; a new one is made where it is empty.
+            request_id: 1 to 64 of [A-Za-z0-9._-], for the server's log; a new one is made where it is empty.
 
         Returns:
             One result for each candidate, in their order.
