@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import os
 import platform
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -120,7 +121,13 @@ def _welcome(service: Service, address: str, metrics_address: str) -> None:
     print(f"beholder: {len(service.loaded.scorers)} scorers: {names}", flush=True)  # noqa: T201 - for the operator
     print(f"beholder: serving on {address}, metrics on http://{metrics_address}/metrics", flush=True)  # noqa: T201
     at = "" if address == Config.address else f" --address {address}"
-    print(f"beholder: try: beholder score PHOTO.jpg{at}", flush=True)  # noqa: T201
+    print(f"beholder: try: {_program()} score PHOTO.jpg{at}", flush=True)  # noqa: T201
+
+
+def _program() -> str:
+    """Return what to type for `beholder` in another terminal of this folder."""
+    beside = Path(sys.executable).with_name("beholder")
+    return "beholder" if shutil.which("beholder") or not beside.exists() else os.path.relpath(beside)
 
 
 def _describe(loaded: Loaded, device: Device, metrics: Metrics) -> None:
