@@ -19,6 +19,7 @@ from beholder.config import Config, split_address
 from beholder.engine.engine import Engine
 from beholder.errors import ConfigError
 from beholder.metrics import Metrics
+from beholder.rpc.call import UNAVAILABLE_S
 from beholder.rpc.health import POLL_S, Health
 from beholder.rpc.server import build_server, listen
 from beholder.runtime.device import choose_device
@@ -94,6 +95,7 @@ async def _serve(service: Service) -> None:
         await asyncio.sleep(config.drain_delay_s)
         if not await asyncio.to_thread(engine.drain, config.drain_s):
             log.warning("some calls were still in flight after %g s; they are cancelled", config.drain_s)
+        await asyncio.sleep(UNAVAILABLE_S / 2)
         await server.stop(GRACE_S)
         await asyncio.to_thread(engine.stop)
         log.info("stopped")

@@ -14,6 +14,7 @@ from beholder.errors import ConfigError
 
 PREFIX = "BEHOLDER_"
 MIB = 2**20
+DEVICES = ("auto", "cuda", "cpu")
 
 
 def _setting(default: Any, help_text: str, low: float | None = None, high: float | None = None, **more: Any) -> Any:
@@ -28,7 +29,7 @@ class Config:
     metrics_address: str = _setting("127.0.0.1:9464", "host:port of /metrics for Prometheus; port 0 picks a free one")
     models: tuple[str, ...] = _setting((), "folders of scorer folders, separated by ':'; empty: the shipped scorers")
     scorers: tuple[str, ...] = _setting((), "names of the scorers to serve, separated by ','; empty: all exported ones")
-    device: str = _setting("auto", "auto, cuda or cpu; cuda refuses to start without", choices=("auto", "cuda", "cpu"))
+    device: str = _setting("auto", "cpu, cuda (or no start), or auto: the CPU where CUDA fails", choices=DEVICES)
     device_id: int = _setting(0, "which CUDA device", 0, 255)
     intra_op_threads: int = _setting(1, "threads inside one run on the CPU", 1, 1024)
     runners: int = _setting(0, "runs at the same time on the CPU; 0: one per core", 0, 1024)

@@ -16,7 +16,7 @@ from typing import Self
 from beholder import app, types
 from beholder.client import wire
 from beholder.client.calls import weights_of
-from beholder.client.results import Normalisation, Ranked, Result, ScorerInfo
+from beholder.client.results import Ranked, Result, ScorerInfo
 from beholder.client.samples import ImageLike, Sample, offer, read_image, samples_of
 from beholder.client.stream import Event, NoMore, Offered
 from beholder.client.sync_stream import feed
@@ -28,7 +28,7 @@ from beholder.rpc import convert
 from beholder.scoring import rank as ranking
 from beholder.scoring.catalog import Catalog, load_catalog, shipped_models
 from beholder.scoring.spec import ScorerSpec
-from beholder.types import Outcome, Priority
+from beholder.types import Normalisation, Outcome, Priority
 
 
 @dataclass(frozen=True)
@@ -147,8 +147,7 @@ class Embedded:
         weights = weights_of(scorers)
         ask = self._ask(list(weights), "", priority, timeout_s, request_id)
         directions = {spec.name: spec.direction for spec in ask.scorers}
-        how = ranking.Normalisation[normalisation.name]
-        ranking.rank([], weights, directions, how)  # refuses bad weights before anything runs
+        ranking.rank([], weights, directions, normalisation)  # refuses bad weights before anything runs
         compared = None if reference is None else read_image(reference, "reference")
         images = [read_image(image, f"candidates[{index}]") for index, image in enumerate(candidates)]
         results = ask.begin([types.Sample(image, compared, prompt) for image in images]).wait()
@@ -159,7 +158,7 @@ class Embedded:
                 Result({name: _in_rank(outcome) for name, outcome in results[place.index].items()}),
                 {name: part for name, part in place.contributions.items() if part is not None},
             )
-            for place in ranking.rank(results, weights, directions, how)
+            for place in ranking.rank(results, weights, directions, normalisation)
         ]
 
     def scorers(self) -> list[ScorerInfo]:

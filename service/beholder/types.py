@@ -47,6 +47,15 @@ class Priority(IntEnum):
     BATCH = 1
 
 
+class Normalisation(Enum):
+    """How the parts of a total become comparable before they are weighted."""
+
+    STANDARD = "STANDARD"
+    """Minus the mean over these candidates, over the standard deviation; higher is better."""
+    RAW = "RAW"
+    """As they are, negated where lower is better."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedImage:
     """A whole JPEG, PNG or WebP file as bytes."""

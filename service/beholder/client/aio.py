@@ -16,12 +16,12 @@ from beholder.client import wire
 from beholder.client.aio_stream import run_stream
 from beholder.client.calls import Ask, Call, Defaults, ScoreCall, get_call, list_call, rank_call, weights_of
 from beholder.client.channel import options_of, target_of
-from beholder.client.results import Normalisation, Ranked, Result, ScorerInfo
+from beholder.client.results import Ranked, Result, ScorerInfo
 from beholder.client.retry import Retry
 from beholder.client.samples import ImageLike, Sample, samples_of
 from beholder.client.stream import Stream
 from beholder.clock import Clock, monotonic
-from beholder.types import Priority
+from beholder.types import Normalisation, Priority
 from beholder.v1 import scorer_service_pb2_grpc, scoring_service_pb2_grpc
 
 Q = TypeVar("Q")

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from beholder.client import wire
-from beholder.client.results import Normalisation, Ranked, Result, ScorerInfo
+from beholder.client.results import Ranked, Result, ScorerInfo
 from beholder.client.retry import Retry
 from beholder.client.samples import ImageLike, Sample, read_image, read_sample
 from beholder.clock import Clock
 from beholder.errors import RETRYABLE, BeholderError, InvalidSample, code_of
-from beholder.types import Outcome, Priority
+from beholder.types import Normalisation, Outcome, Priority
 from beholder.v1 import samples_pb2, scorer_service_pb2, scoring_service_pb2
 
 Q = TypeVar("Q")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 
 from beholder.errors import BeholderError
 from beholder.types import Direction, Kind, Outcome, Score
@@ -51,15 +50,6 @@ class Result:
     def errors(self) -> dict[str, BeholderError]:
         """The errors there are, by scorer."""
         return {name: outcome for name, outcome in self.outcomes.items() if isinstance(outcome, BeholderError)}
-
-
-class Normalisation(Enum):
-    """How the parts of a total become comparable before they are weighted."""
-
-    STANDARD = "STANDARD"
-    """Standard scores over these candidates, turned so that higher is better."""
-    RAW = "RAW"
-    """The scores themselves, negated where lower is better."""
 
 
 @dataclass(frozen=True, slots=True)

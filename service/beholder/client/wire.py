@@ -7,9 +7,9 @@ import numpy as np
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from beholder.client.results import Normalisation, Ranked, Result, ScorerInfo
+from beholder.client.results import Ranked, Result, ScorerInfo
 from beholder.errors import BeholderError, Code, InvalidSample, error_of
-from beholder.types import Direction, Image, Kind, Label, Outcome, Priority, RawImage, Sample, Score
+from beholder.types import Direction, Image, Kind, Label, Normalisation, Outcome, Priority, RawImage, Sample, Score
 from beholder.v1 import samples_pb2, scorer_service_pb2, scorers_pb2, scores_pb2, scoring_service_pb2
 
 DETAILS_KEY = "grpc-status-details-bin"

@@ -7,9 +7,9 @@ import numpy as np
 from google.protobuf.duration_pb2 import Duration
 
 from beholder.errors import BeholderError, CapacityError, InputError, InvalidSample, code_of
-from beholder.scoring.rank import Normalisation, Ranked
+from beholder.scoring.rank import Ranked
 from beholder.scoring.spec import ScorerSpec
-from beholder.types import EncodedImage, Image, Outcome, Priority, RawImage, Sample, SampleResult
+from beholder.types import EncodedImage, Image, Normalisation, Outcome, Priority, RawImage, Sample, SampleResult
 from beholder.v1 import samples_pb2, scorers_pb2, scores_pb2, scoring_service_pb2
 
 PRIORITIES = {

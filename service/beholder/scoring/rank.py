@@ -3,24 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 
 from beholder.errors import InvalidSample
-from beholder.types import Direction, SampleResult, Score
+from beholder.types import Direction, Normalisation, SampleResult, Score
 
 ALIKE = 1e-6
 """Scores whose standard deviation is under this share of their mean (or of 1) are alike: float32 rounds that far."""
-
-
-class Normalisation(Enum):
-    """How the parts of a total become comparable before they are weighted."""
-
-    STANDARD = "STANDARD"
-    """Minus the mean over these candidates, over the standard deviation; higher is better."""
-    RAW = "RAW"
-    """As they are, negated where lower is better."""
 
 
 @dataclass(frozen=True)

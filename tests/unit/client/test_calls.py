@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from beholder.client.calls import Ask, Call, ScoreCall, Terms, rank_call, weights_of
-from beholder.client.results import Normalisation
 from beholder.client.retry import Retry
 from beholder.client.samples import Sample
 from beholder.errors import InvalidSample, QueueFull, ScorerNotFound, Unavailable
-from beholder.types import Priority, Score
+from beholder.types import Normalisation, Priority, Score
 from beholder.v1 import scores_pb2, scoring_service_pb2
 
 ASK = Ask(["ssim", "psnr"], "", Priority.INTERACTIVE)

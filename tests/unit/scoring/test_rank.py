@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beholder.errors import InvalidSample, ScoringFailed
-from beholder.scoring.rank import Normalisation, Ranked, rank
-from beholder.types import Direction, Outcome, SampleResult, Score
+from beholder.scoring.rank import Ranked, rank
+from beholder.types import Direction, Normalisation, Outcome, SampleResult, Score
 
 UP, DOWN = Direction.HIGHER_IS_BETTER, Direction.LOWER_IS_BETTER
 
