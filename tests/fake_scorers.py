@@ -102,9 +102,9 @@ class House:
         self.loaded.scorers[name] = Scorer(spec, self.loaded.graphs[encoder], session, "0" * 64)
         return session
 
-    def engine(self, **settings: object) -> Engine:
+    def engine(self, device: str = "cpu", **settings: object) -> Engine:
         config = Config(**{"runners": 1, "decode_threads": 2} | settings)  # type: ignore[arg-type]
-        return Engine(self.catalog, self.loaded, config, "cpu", monotonic, self.metrics)
+        return Engine(self.catalog, self.loaded, config, device, monotonic, self.metrics)
 
     def sample_count(self, name: str, **labels: str) -> float:
         """Return a series' value, 0 where it does not exist yet."""

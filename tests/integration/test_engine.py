@@ -31,8 +31,8 @@ def house() -> House:
 
 
 @contextlib.contextmanager
-def running(house: House, **settings: object) -> Iterator[Engine]:
-    engine = house.engine(**settings)
+def running(house: House, device: str = "cpu", **settings: object) -> Iterator[Engine]:
+    engine = house.engine(device, **settings)
     engine.start()
     try:
         yield engine
@@ -130,6 +130,21 @@ def test_rows_that_wait_while_the_device_works_leave_as_one_batch(house: House) 
         first.wait(WAIT_S)
         others.wait(WAIT_S)
     assert session.batches == [1, 6]
+
+
+def test_on_a_gpu_every_batch_size_is_warmed_up_and_batches_in_between_are_padded(house: House) -> None:
+    session = house.add_graph("bright", brightness, rows=6)
+    with running(house, "cuda", cache_mb=0) as engine:
+        assert session.batches == [1, 1, 2, 2, 4, 4, 6, 6]
+        hold(session)
+        first = submit(engine, [Sample(grey_png(1))], "bright")
+        session.entered.acquire(timeout=WAIT_S)
+        three = submit(engine, [Sample(grey_png(level)) for level in (2, 3, 4)], "bright")
+        until(lambda: house.sample_count("beholder_queue_rows", graph="bright", priority="interactive") == 3)
+        session.gate.set()
+        first.wait(WAIT_S)
+        assert [value(result["bright"]) for result in three.wait(WAIT_S)] == [2.0, 3.0, 4.0]
+    assert session.batches == [1, 4]
 
 
 def test_a_broken_image_fails_alone_and_names_its_field(house: House) -> None:
