@@ -19,7 +19,7 @@ from beholder.errors import (
     ScoringFailed,
     Unavailable,
 )
-from beholder.types import EncodedImage, Kind, Outcome, Priority, Sample, Score, Tensor
+from beholder.types import EncodedImage, Kind, Outcome, Priority, Sample, SampleResult, Score, Tensor
 from fake_scorers import FakeSession, House, brightness, difference, embedding, first_of_embedding, grey_png
 
 WAIT_S = 20.0
@@ -417,6 +417,18 @@ def test_stopping_answers_those_who_never_got_their_turn(house: House) -> None:
         engine.stop()
         assert value(runs.wait(WAIT_S)[0]["bright"]) == 1.0
         assert isinstance(waits.wait(WAIT_S)[0]["bright"], Unavailable)
+
+
+def test_a_callback_that_raises_hurts_nobody(house: House) -> None:
+    def raises(index: int, result: SampleResult) -> None:
+        raise ValueError("the caller's own fault")
+
+    house.add_graph("bright", brightness)
+    with running(house) as engine:
+        samples = [Sample(grey_png(level)) for level in range(3)]
+        scorers = [engine.catalog.scorers["bright"]]
+        job = engine.submit(samples, scorers, deadline_s=engine.clock() + WAIT_S, on_result=raises)
+        assert [value(result["bright"]) for result in job.wait(WAIT_S)] == [0.0, 1.0, 2.0]
 
 
 def test_a_stopped_engine_has_closed_its_sessions(house: House) -> None:

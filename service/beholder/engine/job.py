@@ -1,5 +1,6 @@
 """One request on its way: its samples, what is still missing, and who is told."""
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,6 +11,8 @@ from beholder.engine.workers import Workers
 from beholder.errors import BeholderError, Cancelled, InputError
 from beholder.scoring.scorer import Graph, Scorer
 from beholder.types import Outcome, Priority, Sample, SampleResult
+
+log = logging.getLogger(__name__)
 
 
 class Job:
@@ -73,14 +76,14 @@ class Job:
     def _sample_done(self, task: "SampleTask") -> None:
         self._on_sample_done(task)
         if self._on_result is not None:
-            self._on_result(task.index, task.results)
+            _call(self._on_result, task.index, task.results)
         with self._lock:
             self._missing -= 1
             if self._missing:
                 return
             self._done.set()
         for callback in self._callbacks:
-            callback()
+            _call(callback)
 
 
 class SampleTask:
@@ -139,3 +142,11 @@ class SampleTask:
     def settle_graph(self, graph: Graph, error: BeholderError) -> None:
         """Give the error to every scorer that reads this graph and has not answered."""
         self.settle({scorer.spec.name: error for scorer in self.job.scorers if scorer.graph.name == graph.name})
+
+
+def _call(callback: Callable[..., None], *args: object) -> None:
+    """Call back; a fault of the caller's hurts nobody else's rows."""
+    try:
+        callback(*args)
+    except Exception:
+        log.exception("a callback of a job failed")

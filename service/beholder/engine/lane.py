@@ -139,25 +139,24 @@ class Lane:
         rows = [entry.payload for entry in batch]
         try:
             outputs = self._run(rows)
+            elapsed_s = self._clock() - started
+            self._deliver(self, rows, outputs)
         except Exception:
             self._failures += 1
             ids = ", ".join(sorted({row.task.job.request_id for row in rows}))
             log.exception("graph %s failed on a batch of %d rows (requests %s)", name, len(rows), ids)
             self._metrics.failed_batches.labels(name).inc()
             for row in rows:
-                failed = ScoringFailed(f"{name} failed; the server's log has the reason")
-                row.task.settle_graph(self.graph, failed)
+                row.task.settle_graph(self.graph, ScoringFailed(f"{name} failed; the server's log has the reason"))
             return
         finally:
             for row in rows:
                 self._release(row)
         self._failures = 0
-        elapsed_s = self._clock() - started
         self._observe(len(rows), sum(entry.work for entry in batch), elapsed_s)
         self._metrics.observe_stage("run", name, elapsed_s)
         self._metrics.batch_rows.labels(name).observe(len(rows))
         self._metrics.rows.labels(name).inc(len(rows))
-        self._deliver(self, rows, outputs)
 
     def _run(self, rows: Sequence[Row]) -> Mapping[str, Tensor]:
         padded = next((size for size in self._batch_rows if size >= len(rows)), len(rows))
