@@ -139,8 +139,9 @@ class Lane:
         rows = [entry.payload for entry in batch]
         try:
             outputs = self._run(rows)
-            elapsed_s = self._clock() - started
+            self._ran(batch, self._clock() - started)
             self._deliver(self, rows, outputs)
+            self._failures = 0
         except Exception:
             self._failures += 1
             ids = ", ".join(sorted({row.task.job.request_id for row in rows}))
@@ -148,15 +149,9 @@ class Lane:
             self._metrics.failed_batches.labels(name).inc()
             for row in rows:
                 row.task.settle_graph(self.graph, ScoringFailed(f"{name} failed; the server's log has the reason"))
-            return
         finally:
             for row in rows:
                 self._release(row)
-        self._failures = 0
-        self._observe(len(rows), sum(entry.work for entry in batch), elapsed_s)
-        self._metrics.observe_stage("run", name, elapsed_s)
-        self._metrics.batch_rows.labels(name).observe(len(rows))
-        self._metrics.rows.labels(name).inc(len(rows))
 
     def _run(self, rows: Sequence[Row]) -> Mapping[str, Tensor]:
         padded = next((size for size in self._batch_rows if size >= len(rows)), len(rows))
@@ -164,6 +159,13 @@ class Lane:
         inputs = {role: np.stack([row.tensors[role] for row in filled]) for role in self.graph.roles}
         outputs = self.graph.session.run(inputs)
         return {name: output[: len(rows)] for name, output in outputs.items()}
+
+    def _ran(self, batch: list[Entry[Row]], elapsed_s: float) -> None:
+        name, rows = self.graph.name, len(batch)
+        self._observe(rows, sum(entry.work for entry in batch), elapsed_s)
+        self._metrics.observe_stage("run", name, elapsed_s)
+        self._metrics.batch_rows.labels(name).observe(rows)
+        self._metrics.rows.labels(name).inc(rows)
 
     def _expire(self, entry: Entry[Row]) -> None:
         self._release(entry.payload)
