@@ -141,7 +141,6 @@ class Lane:
             outputs = self._run(rows)
             self._ran(batch, self._clock() - started)
             self._deliver(self, rows, outputs)
-            self._failures = 0
         except Exception:
             self._failures += 1
             ids = ", ".join(sorted({row.task.job.request_id for row in rows}))
@@ -162,6 +161,7 @@ class Lane:
 
     def _ran(self, batch: list[Entry[Row]], elapsed_s: float) -> None:
         name, rows = self.graph.name, len(batch)
+        self._failures = 0
         self._observe(rows, sum(entry.work for entry in batch), elapsed_s)
         self._metrics.observe_stage("run", name, elapsed_s)
         self._metrics.batch_rows.labels(name).observe(rows)
