@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import beholder
 from beholder.clock import monotonic
@@ -19,7 +20,6 @@ from beholder.config import Config, split_address
 from beholder.engine.engine import Engine
 from beholder.errors import ConfigError
 from beholder.metrics import Metrics
-from beholder.rpc.call import UNAVAILABLE_S
 from beholder.rpc.health import POLL_S, Health
 from beholder.rpc.server import build_server, listen
 from beholder.runtime.device import choose_device
@@ -29,7 +29,7 @@ from beholder.scoring.load import Loaded, load_scorers
 
 log = logging.getLogger(__name__)
 GRACE_S = 1.0
-"""After the drain: for answers that are being written, and for streams that are idle."""
+"""After the drain: answers that are being written go out, and whoever still asks is told UNAVAILABLE."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def build(config: Config) -> Service:
 
 
 def serve(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT, then drain.
+    """Serve until SIGTERM or SIGINT, then drain and end the process.
 
     Raises:
         ConfigError: start-up can't go on.
@@ -95,10 +95,21 @@ async def _serve(service: Service) -> None:
         await asyncio.sleep(config.drain_delay_s)
         if not await asyncio.to_thread(engine.drain, config.drain_s):
             log.warning("some calls were still in flight after %g s; they are cancelled", config.drain_s)
-        await asyncio.sleep(UNAVAILABLE_S / 2)
-        await server.stop(GRACE_S)
+        await asyncio.sleep(GRACE_S)
         await asyncio.to_thread(engine.stop)
         log.info("stopped")
+    _leave()
+
+
+def _leave() -> NoReturn:
+    """End the process without gRPC's own shutdown.
+
+    That answers calls which it has not handed to us yet with CANCELLED (grpc/grpc#41785), and callers do not try those
+    again; a connection that ends is UNAVAILABLE to them. Everything that was admitted has been answered by now.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
 
 
 @contextlib.contextmanager

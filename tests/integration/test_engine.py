@@ -336,7 +336,8 @@ def test_interactive_rows_overtake_a_backlog_of_bulk_rows(house: House) -> None:
         session.gate.set()
         for job in (first, bulk, person):
             job.wait(WAIT_S)
-    assert order == [1.0, 200.0, 2.0, 3.0, 4.0]
+    assert order[:2] == [1.0, 200.0]
+    assert sorted(order[2:]) == [2.0, 3.0, 4.0]
 
 
 def test_decoded_pixels_that_wait_are_bounded(house: House) -> None:

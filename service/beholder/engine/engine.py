@@ -282,7 +282,7 @@ class Engine:
         self._count_coming(dict.fromkeys(coming, -1))
         if task.job.is_cancelled:
             self._discard_waiting(task)
-        task.pictures = {}
+        task.pictures, task.waits = {}, []
         self._admission.release(len({scorer.graph.name for scorer in task.job.scorers}), task.size_bytes)
 
     def _discard_waiting(self, task: SampleTask) -> None:

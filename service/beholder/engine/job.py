@@ -46,6 +46,7 @@ class Job:
         self._missing = len(samples)
         self._done = threading.Event()
         self._callbacks: list[Callable[[], None]] = []
+        self._results: list[SampleResult] = []
         self.is_cancelled = False
         self.tasks = [SampleTask(self, index, sample) for index, sample in enumerate(samples)]
 
@@ -63,7 +64,7 @@ class Job:
         """
         if not self._done.wait(timeout_s):
             raise TimeoutError
-        return [task.results for task in self.tasks]
+        return self._results
 
     def add_done_callback(self, callback: Callable[[], None]) -> None:
         """Call back once all samples are done, at once where they are already; on a thread of the engine."""
@@ -81,6 +82,9 @@ class Job:
             self._missing -= 1
             if self._missing:
                 return
+            self._results = [task.results for task in self.tasks]
+            # Jobs, tasks and entries know each other: a cycle would keep the images until the garbage collector comes.
+            self.tasks = []
             self._done.set()
         for callback in self._callbacks:
             _call(callback)

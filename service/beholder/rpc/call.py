@@ -11,16 +11,13 @@ from typing import Any
 import grpc.aio
 
 from beholder.clock import Clock
-from beholder.errors import BeholderError, Code, ScoringFailed, Unavailable, code_of
+from beholder.errors import BeholderError, Code, ScoringFailed, code_of
 from beholder.metrics import Metrics
 from beholder.rpc.status import status_of
 
 log = logging.getLogger(__name__)
 Context = grpc.aio.ServicerContext[Any, Any]
 REQUEST_ID = "x-request-id"
-UNAVAILABLE_S = 0.5
-"""How long a call waits for its UNAVAILABLE. When the server stops, gRPC ends calls that it has not handed to us yet
-with CANCELLED, which nobody retries; callers that come again at once must be waiting here at that moment."""
 _REQUEST_ID_FORM = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -43,8 +40,6 @@ async def answering(method: str, context: Context, clock: Clock, metrics: Metric
         raise
     except BeholderError as error:
         code = code_of(error).name
-        if isinstance(error, Unavailable):
-            await asyncio.sleep(UNAVAILABLE_S)
         await _abort(context, status_of(error, request_id))
     except Exception:
         code = Code.INTERNAL.name
