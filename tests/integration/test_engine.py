@@ -280,6 +280,74 @@ def test_a_row_whose_deadline_passes_in_the_queue_never_reaches_the_device(house
     assert session.batches == [1, 1]
 
 
+def test_a_row_is_told_that_it_is_late_though_every_runner_is_busy(house: House) -> None:
+    session = house.add_graph("bright", brightness)
+    with running(house) as engine:
+        hold(session)
+        blocker = submit(engine, [Sample(grey_png(1))], "bright")
+        session.entered.acquire(timeout=WAIT_S)
+        patient = submit(engine, [Sample(grey_png(2))], "bright")
+        late = submit(engine, [Sample(grey_png(3))], "bright", timeout_s=0.05)
+        assert isinstance(late.wait(WAIT_S)[0]["bright"], DeadlinePassed)
+        session.gate.set()
+        for job in (blocker, patient):
+            job.wait(WAIT_S)
+    assert session.batches == [1, 1]
+
+
+def test_a_row_whose_deadline_passes_while_another_graph_holds_the_device_never_reaches_it(house: House) -> None:
+    blocking, waiting = house.add_graph("blocking", brightness), house.add_graph("waiting", brightness)
+    with running(house) as engine:
+        hold(blocking)
+        hold(waiting)
+        waiting.gate.set()
+        blocker = submit(engine, [Sample(grey_png(1))], "blocking")
+        blocking.entered.acquire(timeout=WAIT_S)
+        late = submit(engine, [Sample(grey_png(2))], "waiting", timeout_s=0.05)
+        assert isinstance(late.wait(WAIT_S)[0]["waiting"], DeadlinePassed)
+        blocking.gate.set()
+        blocker.wait(WAIT_S)
+    assert waiting.batches == []
+
+
+def test_a_backlog_of_one_graph_does_not_keep_the_device_from_another(house: House) -> None:
+    order: list[str] = []
+
+    def noting(name: str) -> Callable[[Mapping[str, Tensor]], dict[str, Tensor]]:
+        def run(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            order.append(name)
+            return brightness(inputs)
+
+        return run
+
+    busy = house.add_graph("busy", noting("busy"), rows=1)
+    house.add_graph("other", noting("other"), rows=1)
+    with running(house, cache_mb=0) as engine:
+        hold(busy)
+        backlog = submit(engine, [Sample(grey_png(level)) for level in range(50)], "busy")
+        busy.entered.acquire(timeout=WAIT_S)
+        lone = submit(engine, [Sample(grey_png(9))], "other")
+        until(lambda: house.sample_count("beholder_queue_rows", graph="other", priority="interactive") == 1)
+        until(lambda: house.sample_count("beholder_queue_rows", graph="busy", priority="interactive") == 49)
+        order.clear()
+        busy.gate.set()
+        lone.wait(WAIT_S)
+        backlog.wait(WAIT_S)
+    assert order.index("other") <= 2
+
+
+def test_a_deadline_that_never_comes_stops_no_thread(house: House) -> None:
+    session = house.add_graph("bright", brightness)
+    with running(house) as engine:
+        hold(session)
+        first = submit(engine, [Sample(grey_png(1))], "bright", timeout_s=float("inf"))
+        session.entered.acquire(timeout=WAIT_S)
+        late = submit(engine, [Sample(grey_png(2))], "bright", timeout_s=0.05)
+        assert isinstance(late.wait(WAIT_S)[0]["bright"], DeadlinePassed)
+        session.gate.set()
+        assert value(first.wait(WAIT_S)[0]["bright"]) == 1.0
+
+
 def test_more_rows_than_fit_are_refused_whole_and_hurt_nobody_inside(house: House) -> None:
     session = house.add_graph("bright", brightness)
     with running(house, max_queue_rows=4) as engine:

@@ -21,6 +21,7 @@ from beholder.engine.job import Job, SampleTask
 from beholder.engine.lane import Lane, Row
 from beholder.engine.picture import Picture, Pictures
 from beholder.engine.queue import BatchQueue, Entry
+from beholder.engine.slots import Slots
 from beholder.engine.workers import Workers
 from beholder.errors import (
     DeadlinePassed,
@@ -74,7 +75,7 @@ class Engine:
             is_open=lambda: self._held_bytes < config.max_prepared_mb * MIB,
         )
         runners = config.runners if device == "cpu" else 1
-        slots = threading.Semaphore(runners if device == "cpu" else max(1, len(loaded.graphs)))
+        slots = Slots(runners if device == "cpu" else max(1, len(loaded.graphs)))
         self._lanes = {
             name: Lane(
                 graph,

@@ -12,6 +12,7 @@ from beholder.clock import Clock
 from beholder.engine.cost import CostModel
 from beholder.engine.job import SampleTask
 from beholder.engine.queue import BatchQueue, Entry
+from beholder.engine.slots import Slots
 from beholder.engine.workers import Workers
 from beholder.errors import DeadlinePassed, ScoringFailed
 from beholder.inputs.steps import output_size
@@ -68,7 +69,7 @@ class Lane:
         graph: Graph,
         runners: int,
         batch_rows: Sequence[int],
-        slots: threading.Semaphore,
+        slots: Slots,
         delay_s: float,
         deliver: Callable[["Lane", Sequence[Row], Mapping[str, Tensor]], None],
         release: Callable[[Row], None],

@@ -1,7 +1,8 @@
 """Threads around a queue: they take batches when they are free and hand back rows that came too late.
 
 The queue is asked late: a worker first waits until something is due, then for a free slot of the device, and
-only then takes the batch, so that it grows while the device works.
+only then takes the batch, so that it grows while the device works. One more thread watches the deadlines: rows are
+told that they are late in time, even while every worker is busy, or waits for the device.
 """
 
 import logging
@@ -11,6 +12,7 @@ from typing import Generic, TypeVar
 
 from beholder.clock import Clock
 from beholder.engine.queue import BatchQueue, Entry
+from beholder.engine.slots import Slots
 from beholder.types import Priority
 
 P = TypeVar("P")
@@ -39,22 +41,25 @@ class Workers(Generic[P]):
         handle: Callable[[list[Entry[P]]], None],
         expire: Callable[[Entry[P]], None],
         clock: Clock,
-        slots: threading.Semaphore | None = None,
+        slots: Slots | None = None,
         is_open: Callable[[], bool] = lambda: True,
     ) -> None:
         self._queue = queue
         self._handle = handle
         self._expire = expire
         self._clock = clock
-        self._slots = slots or threading.Semaphore(threads)
+        self._slots = slots or Slots(threads)
         self._is_open = is_open
-        self._changed = threading.Condition()
+        lock = threading.Lock()
+        self._changed, self._sooner = threading.Condition(lock), threading.Condition(lock)
+        self._next_late_s = float("inf")
         self._idle = threads
         self._stopping = False
         self._busy_since: dict[int, float] = {}
         self._threads = [
             threading.Thread(target=self._loop, name=f"{name}-{number}", daemon=True) for number in range(threads)
         ]
+        self._threads.append(threading.Thread(target=self._watch_deadlines, name=f"{name}-late", daemon=True))
 
     def start(self) -> None:
         """Start the threads."""
@@ -66,6 +71,7 @@ class Workers(Generic[P]):
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
+            self._sooner.notify()
         for thread in self._threads:
             thread.join()
         with self._changed:
@@ -76,6 +82,8 @@ class Workers(Generic[P]):
         with self._changed:
             self._queue.push(entry)
             self._changed.notify()
+            if entry.deadline_s < self._next_late_s:
+                self._sooner.notify()
 
     def discard(self, entry: Entry[P]) -> bool:
         """Take a row out unrun; False where it has left already."""
@@ -119,31 +127,43 @@ class Workers(Generic[P]):
 
     def _wait_until_due(self) -> bool:
         """Block until something may be taken; False on stop."""
-        while True:
-            with self._changed:
-                if self._stopping:
-                    return False
-                now = self._clock()
-                late = self._queue.expire(now)
-                if not late:
-                    due_at, expires_at = self._queue.due_at(), self._queue.expires_at()
-                    if due_at is None or expires_at is None:
-                        self._changed.wait()
-                    elif not self._is_open():
-                        self._changed.wait(expires_at - now)
-                    elif due_at <= now:
-                        return True
-                    else:
-                        self._changed.wait(min(due_at, expires_at) - now)
-            for entry in late:
-                self._expire(entry)
+        with self._changed:
+            while not self._stopping:
+                now, due_at = self._clock(), self._queue.due_at()
+                if due_at is None or not self._is_open():
+                    self._changed.wait()
+                elif due_at <= now:
+                    return True
+                else:
+                    self._changed.wait(due_at - now)
+            return False
 
     def _take(self) -> list[Entry[P]]:
         with self._changed:
-            batch = self._queue.take(self._clock(), self._idle) if self._is_open() else []
+            now = self._clock()
+            late = self._queue.expire(now)
+            batch = self._queue.take(now, self._idle) if self._is_open() and not self._stopping else []
             if batch:
                 self._idle -= 1
-                self._busy_since[threading.get_ident()] = self._clock()
+                self._busy_since[threading.get_ident()] = now
                 if len(self._queue):
                     self._changed.notify()
-            return batch
+        self._tell(late)
+        return batch
+
+    def _watch_deadlines(self) -> None:
+        while True:
+            with self._changed:
+                if self._stopping:
+                    return
+                now = self._clock()
+                late = self._queue.expire(now)
+                if not late:
+                    next_late_s = self._queue.expires_at()
+                    self._next_late_s = float("inf") if next_late_s is None else next_late_s
+                    self._sooner.wait(min(self._next_late_s - now, threading.TIMEOUT_MAX))
+            self._tell(late)
+
+    def _tell(self, late: list[Entry[P]]) -> None:
+        for entry in late:
+            self._expire(entry)
