@@ -28,6 +28,7 @@ from beholder.scoring.catalog import load_catalog, shipped_models
 from beholder.scoring.load import Loaded, load_scorers
 
 log = logging.getLogger(__name__)
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 GRACE_S = 1.0
 """After the drain: answers that are being written go out, and whoever still asks is told UNAVAILABLE."""
 
@@ -48,7 +49,7 @@ def build(config: Config) -> Service:
     Raises:
         ConfigError: a setting, a scorer folder, a model file or the device is wrong.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     runners = config.runners or max(1, cores // config.intra_op_threads)
     config = dataclasses.replace(config, runners=runners, decode_threads=config.decode_threads or cores)
     metrics = Metrics()
@@ -58,6 +59,16 @@ def build(config: Config) -> Service:
     engine = Engine(catalog, loaded, config, device.kind, monotonic, metrics)
     _describe(loaded, device, metrics)
     return Service(config, metrics, engine, loaded)
+
+
+def usable_cores(quota: Path = CPU_QUOTA) -> int:
+    """Return how many cores the process may use: its affinity, or less where a container has a CPU quota (cgroup v2)."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota_us, period_us = map(int, quota.read_text(encoding="ascii").split())
+    except (OSError, ValueError):  # no cgroup v2, or `max`: no quota
+        return cores
+    return min(cores, max(1, quota_us // period_us))
 
 
 def serve(config: Config) -> None:
