@@ -361,11 +361,7 @@ def test_more_rows_than_fit_are_refused_whole_and_hurt_nobody_inside(house: Hous
 
 
 def test_once_it_knows_what_a_batch_costs_the_door_refuses_what_cant_be_done_in_time(house: House) -> None:
-    def slow(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        time.sleep(0.05)
-        return brightness(inputs)
-
-    session = house.add_graph("bright", slow, rows=1)
+    session = house.add_graph("bright", _slow, rows=1)
     with running(house, cache_mb=0) as engine:
         for level in range(4):
             ask(engine, [Sample(grey_png(level))], "bright")
@@ -375,6 +371,25 @@ def test_once_it_knows_what_a_batch_costs_the_door_refuses_what_cant_be_done_in_
         assert session.batches == []
         assert house.sample_count("beholder_refusals_total", reason="deadline_unreachable") == 1
         assert house.sample_count("beholder_in_flight_rows") == 0
+
+
+def test_bulk_rows_that_are_still_to_be_prepared_refuse_nobody_who_overtakes_them(house: House) -> None:
+    session = house.add_graph("bright", _slow, rows=1)
+    with running(house, cache_mb=0, max_prepared_mb=1, decode_threads=1) as engine:
+        for level in range(4):
+            ask(engine, [Sample(grey_png(level))], "bright")
+        hold(session)
+        bulk = engine.submit(
+            [Sample(grey_png(level, 512)) for level in range(100)],
+            [engine.catalog.scorers["bright"]],
+            deadline_s=engine.clock() + 60.0,
+            priority=Priority.BATCH,
+        )
+        until(lambda: engine._held_bytes >= 2**20)
+        job = submit(engine, [Sample(grey_png(9))], "bright", timeout_s=1.0)
+        session.gate.set()
+        assert value(job.wait(WAIT_S)[0]["bright"]) == 9.0
+        bulk.cancel()
 
 
 def test_interactive_rows_overtake_a_backlog_of_bulk_rows(house: House) -> None:
@@ -418,6 +433,20 @@ def test_decoded_pixels_that_wait_are_bounded(house: House) -> None:
         session.gate.set()
         assert [value(result["bright"]) for result in job.wait(WAIT_S)] == [float(level) for level in range(8)]
     assert held_mb <= 1.0 + 2 * 0.75
+
+
+def test_a_sample_that_waits_for_the_device_lets_go_of_its_decoded_images(house: House) -> None:
+    session = house.add_graph("bright", brightness)
+    with running(house) as engine:
+        hold(session)
+        first = submit(engine, [Sample(grey_png(1))], "bright")
+        session.entered.acquire(timeout=WAIT_S)
+        job = submit(engine, [Sample(grey_png(level)) for level in (2, 3)], "bright", timeout_s=2 * WAIT_S)
+        until(lambda: house.sample_count("beholder_queue_rows", graph="bright", priority="interactive") == 2)
+        until(lambda: not any(task.pictures for task in job.tasks))
+        session.gate.set()
+        first.wait(WAIT_S)
+        job.wait(WAIT_S)
 
 
 def test_zero_samples_and_too_many_are_refused_with_the_limit(house: House) -> None:
@@ -505,6 +534,11 @@ def test_a_stopped_engine_has_closed_its_sessions(house: House) -> None:
     with running(house):
         pass
     assert session.is_closed
+
+
+def _slow(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    time.sleep(0.05)
+    return brightness(inputs)
 
 
 def _fail(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ its own outcomes, and every admitted sample gets one outcome from every scorer.
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from beholder.clock import Clock
 from beholder.config import MIB, Config
@@ -182,14 +183,17 @@ class Engine:
         return self._loaded.scorers[name]
 
     def _expected_s(self, samples: int, graphs: set[str], priority: Priority, deadline_s: float) -> float | None:
-        ahead = samples + self._preparers.rows_ahead_of(priority, deadline_s)
+        threads = self._config.decode_threads
+        ahead = self._preparers.rows_ahead_of(priority, deadline_s)
         with self._lock:
-            prepare_s = self._prepare_cost.predict(ahead, ahead)
-        run_s = [self._lanes[name].expected_s(samples, priority, deadline_s) for name in graphs]
+            prepare_s = self._prepare_cost.predict(ahead + samples, ahead + samples)
+            # Those still to be prepared that would come later than this request are not ahead of it in the lane either.
+            coming = {name: min(self._lanes[name].coming, ahead + threads) for name in graphs}
+        run_s = [self._lanes[name].expected_s(samples + coming[name], priority, deadline_s) for name in graphs]
         known = [seconds for seconds in run_s if seconds is not None]
         if prepare_s is None or not known:
             return None
-        return prepare_s / min(self._config.decode_threads, ahead) + max(known)
+        return prepare_s / min(threads, ahead + samples) + max(known)
 
     def _prepare(self, batch: list[Entry[SampleTask]]) -> None:
         (entry,) = batch
@@ -199,6 +203,7 @@ class Engine:
         except Exception:
             log.exception("preparing %s of request %s failed", task.field, task.job.request_id)
             task.settle_all(ScoringFailed("preparing the sample failed; the server's log has the reason"))
+        task.pictures = {}  # the decoded pixels: rows hold what they need, and their share is bounded
         with self._lock:
             self._prepare_cost.observe(1, 1.0, self.clock() - started)
 
@@ -237,9 +242,10 @@ class Engine:
             if lane.graph.name in row.task.coming:
                 row.task.coming.remove(lane.graph.name)
                 lane.coming -= 1
-        row.task.waits.append((lane.workers, lane.push(row)))
-        if row.task.job.is_cancelled:
-            self._discard_waiting(row.task)
+        entry = lane.push(row)
+        row.task.waits.append((lane.workers, entry))
+        if row.task.is_done:
+            self._discard(lane.workers, entry)
 
     def _deliver(self, lane: Lane, rows: Sequence[Row], outputs: Mapping[str, Tensor]) -> None:
         for index, row in enumerate(rows):
@@ -282,16 +288,16 @@ class Engine:
             coming, task.coming = task.coming, set()
         self._count_coming(dict.fromkeys(coming, -1))
         if task.job.is_cancelled:
-            self._discard_waiting(task)
+            for workers, entry in list(task.waits):
+                self._discard(workers, entry)
         task.pictures, task.waits = {}, []
         self._admission.release(len({scorer.graph.name for scorer in task.job.scorers}), task.size_bytes)
 
-    def _discard_waiting(self, task: SampleTask) -> None:
-        for workers, entry in list(task.waits):
-            if workers.discard(entry):
-                self._metrics.dropped_rows.labels("cancelled").inc()
-                if isinstance(entry.payload, Row):
-                    self._release_row(entry.payload)
+    def _discard(self, workers: Workers[Any], entry: Entry[Any]) -> None:
+        if workers.discard(entry):
+            self._metrics.dropped_rows.labels("cancelled").inc()
+            if isinstance(entry.payload, Row):
+                self._release_row(entry.payload)
 
     def _release_row(self, row: Row) -> None:
         with self._lock:

@@ -126,8 +126,12 @@ class Lane:
         return entry
 
     def expected_s(self, rows: int, priority: Priority, deadline_s: float) -> float | None:
-        """Return the seconds until new rows would be done, as far as the cost model knows."""
-        all_rows = rows + self.coming + self.workers.rows_ahead_of(priority, deadline_s)
+        """Return the seconds until new rows would be done, as far as the cost model knows.
+
+        Args:
+            rows: the new ones, and those that come before them but do not wait here yet.
+        """
+        all_rows = rows + self.workers.rows_ahead_of(priority, deadline_s)
         batches = -(-all_rows // self.graph.max_batch_rows)
         with self._cost_lock:
             alone_s = self._cost.predict(batches, all_rows)
