@@ -1,10 +1,12 @@
 """The wire as any gRPC client sees it: answers, rich errors, streams, health, reflection, metrics."""
 
 import io
+import re
 import shutil
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -360,6 +362,28 @@ def test_metrics_count_results_and_stages(ours: ServerProcess, scoring: ScoringS
         "beholder_build_info",
     ):
         assert series in text, series
+
+
+def test_a_stream_whose_caller_goes_away_is_not_counted_as_answered(start_server: StartServer) -> None:
+    server = start_server(scorers=OURS, runners=1)
+    noise = np.random.default_rng(0).integers(0, 256, (900, 900, 3), np.uint8)
+    image = samples_pb2.Image(raw=samples_pb2.RawImage(width_px=900, height_px=900, rgb=noise.tobytes()))
+    request = pb.ScoreRequest(samples=[samples_pb2.Sample(candidate=image, reference=image)] * 4, scorers=["ssim"])
+    with grpc.insecure_channel(server.address) as channel:
+        call = ScoringServiceStub(channel).ScoreStream(
+            pb.ScoreStreamRequest(id=id_, request=request) for id_ in range(9)
+        )
+        next(call)
+        call.cancel()
+    deadline_s = time.monotonic() + TIMEOUT_S
+    while 'beholder_requests_total{code="CANCELLED",method="ScoreStream"} 1.0' not in (text := scrape(server)):
+        assert time.monotonic() < deadline_s, text
+    answered = r'^beholder_requests_total{code="(\w+)",method="ScoreStream.message"} (\d+)'
+    counted = dict(re.findall(answered, text, re.MULTILINE))
+    assert int(counted["CANCELLED"]) > 0
+    results = re.search(r'^beholder_results_total{code="OK",scorer="ssim"} (\d+)', text, re.MULTILINE)
+    assert results is not None
+    assert int(counted["OK"]) <= int(results[1]) // 4
 
 
 def test_exemplars_carry_the_request_id(ours: ServerProcess, scoring: ScoringServiceStub) -> None:

@@ -1,6 +1,5 @@
 """One call as every servicer sees it: its id, its deadline, and how it ends."""
 
-import asyncio
 import contextlib
 import logging
 import re
@@ -32,12 +31,11 @@ def request_id_of(context: Context) -> str:
 @contextlib.asynccontextmanager
 async def answering(method: str, context: Context, clock: Clock, metrics: Metrics) -> AsyncIterator[str]:
     """Give the request id, count and time the call, and turn what it raises into a status."""
-    started, request_id, code = clock(), request_id_of(context), "OK"
+    started, request_id = clock(), request_id_of(context)
+    code = Code.CANCELLED.name  # a caller that goes away ends this with no error of ours, wherever it stands
     try:
         yield request_id
-    except asyncio.CancelledError:
-        code = Code.CANCELLED.name
-        raise
+        code = "OK"
     except BeholderError as error:
         code = code_of(error).name
         await _abort(context, status_of(error, request_id))

@@ -1,11 +1,12 @@
 """ScoringService: reads requests, asks the engine, writes answers; decides nothing about scores."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
 
 from beholder.engine.engine import Engine
-from beholder.errors import BeholderError, InputError, InvalidSample, ScoringFailed, code_of
+from beholder.errors import BeholderError, Code, InputError, InvalidSample, ScoringFailed, code_of
 from beholder.metrics import Metrics
 from beholder.rpc import convert
 from beholder.rpc.call import Context, answering, deadline_of, log
@@ -49,8 +50,9 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
     ) -> AsyncIterator[pb.ScoreStreamResponse]:
         async with answering("ScoreStream", context, self._engine.clock, self._metrics) as request_id:
             stream = _Stream(lambda message, number: self._answer(message, context, f"{request_id}.{number}"))
-            async for response in stream.answers(requests):
-                yield response
+            async with contextlib.aclosing(stream.answers(requests)) as answers:
+                async for response in answers:
+                    yield response
 
     def _deadline(self, context: Context) -> float:
         return deadline_of(context, self._engine.clock, self._default_timeout_s)
@@ -109,19 +111,20 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
     async def _answer(
         self, message: pb.ScoreStreamRequest, context: Context, request_id: str
     ) -> pb.ScoreStreamResponse:
-        started, code = self._engine.clock(), "OK"
+        started, code = self._engine.clock(), Code.CANCELLED.name
         deadline_s = self._deadline(context)
         if message.timeout_ms:
             deadline_s = min(deadline_s, started + message.timeout_ms / 1e3)
         try:
             response = await self._score(message.request, deadline_s, request_id)
+            code = "OK"
             return pb.ScoreStreamResponse(id=message.id, response=response)
         except BeholderError as error:
             code = code_of(error).name
             return pb.ScoreStreamResponse(id=message.id, error=convert.error_to(error))
         except Exception:
             log.exception("a message of a stream failed (request %s)", request_id)
-            code = "INTERNAL"
+            code = Code.INTERNAL.name
             failed = ScoringFailed("the server failed; its log has the reason")
             return pb.ScoreStreamResponse(id=message.id, error=convert.error_to(failed))
         finally:
@@ -138,7 +141,7 @@ class _Stream:
         self._ids: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def answers(self, requests: AsyncIterator[pb.ScoreStreamRequest]) -> AsyncIterator[pb.ScoreStreamResponse]:
+    async def answers(self, requests: AsyncIterator[pb.ScoreStreamRequest]) -> AsyncGenerator[pb.ScoreStreamResponse]:
         reader = asyncio.create_task(self._read(requests))
         try:
             while (response := await self._answers.get()) is not None:
