@@ -17,7 +17,7 @@ from beholder import app, types
 from beholder.client import wire
 from beholder.client.calls import weights_of
 from beholder.client.results import Ranked, Result, ScorerInfo
-from beholder.client.samples import ImageLike, Sample, offer, read_image, samples_of
+from beholder.client.samples import ImageLike, Sample, images_of, offer, read_image, samples_of
 from beholder.client.stream import Event, NoMore, Offered
 from beholder.client.sync_stream import feed
 from beholder.config import Config
@@ -133,7 +133,7 @@ class Embedded:
 
     def rank(
         self,
-        candidates: Iterable[ImageLike],
+        candidates: ImageLike | Iterable[ImageLike],
         scorers: Mapping[str, float] | Iterable[str],
         *,
         reference: ImageLike | None = None,
@@ -149,7 +149,7 @@ class Embedded:
         directions = {spec.name: spec.direction for spec in ask.scorers}
         ranking.rank([], weights, directions, normalisation)  # refuses bad weights before anything runs
         compared = None if reference is None else read_image(reference, "reference")
-        images = [read_image(image, f"candidates[{index}]") for index, image in enumerate(candidates)]
+        images = [read_image(image, f"candidates[{index}]") for index, image in enumerate(images_of(candidates))]
         results = ask.begin([types.Sample(image, compared, prompt) for image in images]).wait()
         return [
             Ranked(

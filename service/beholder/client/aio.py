@@ -18,7 +18,7 @@ from beholder.client.calls import Ask, Call, Defaults, ScoreCall, get_call, list
 from beholder.client.channel import options_of, target_of
 from beholder.client.results import Ranked, Result, ScorerInfo
 from beholder.client.retry import Retry
-from beholder.client.samples import ImageLike, Sample, samples_of
+from beholder.client.samples import ImageLike, Sample, images_of, samples_of
 from beholder.client.stream import Stream
 from beholder.clock import Clock, monotonic
 from beholder.types import Normalisation, Priority
@@ -95,7 +95,7 @@ class AsyncClient:
 
     async def rank(
         self,
-        candidates: Iterable[ImageLike],
+        candidates: ImageLike | Iterable[ImageLike],
         scorers: Mapping[str, float] | Iterable[str],
         *,
         reference: ImageLike | None = None,
@@ -107,7 +107,7 @@ class AsyncClient:
     ) -> list[Ranked]:
         """Order candidates from best to worst (best-of-N); see `Client.rank`."""
         terms = self._defaults.terms(timeout_s, request_id)
-        parts = (list(candidates), weights_of(scorers), reference, prompt, normalisation, priority, terms)
+        parts = (images_of(candidates), weights_of(scorers), reference, prompt, normalisation, priority, terms)
         return await self._run(self._scoring.Rank, await asyncio.to_thread(rank_call, *parts))
 
     async def scorers(self) -> list[ScorerInfo]:

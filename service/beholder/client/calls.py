@@ -3,6 +3,7 @@
 Nothing here waits or touches a channel; the sync and the async client share it and only do the waiting.
 """
 
+import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Generic, TypeVar
 from beholder.client import wire
 from beholder.client.results import Ranked, Result, ScorerInfo
 from beholder.client.retry import Retry
-from beholder.client.samples import ImageLike, Sample, read_image, read_sample
+from beholder.client.samples import ImageLike, Sample, images_of, read_image, read_sample
 from beholder.clock import Clock
 from beholder.errors import RETRYABLE, BeholderError, InvalidSample, code_of
 from beholder.types import Normalisation, Outcome, Priority
@@ -20,6 +21,7 @@ from beholder.v1 import samples_pb2, scorer_service_pb2, scoring_service_pb2
 Q = TypeVar("Q")
 A = TypeVar("A")
 R = TypeVar("R")
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 Metadata = tuple[tuple[str, str], ...]
 
 
@@ -50,7 +52,14 @@ class Defaults:
     clock: Clock
 
     def terms(self, timeout_s: float | None, request_id: str) -> Terms:
-        """Return the terms of a call that starts now; None means the client's own timeout."""
+        """Return the terms of a call that starts now; None means the client's own timeout.
+
+        Raises:
+            InvalidSample: a server would not take this request id.
+        """
+        if request_id and not REQUEST_ID.fullmatch(request_id):
+            wanted = "want 1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'"
+            raise InvalidSample(f"request_id: {wanted}, got {request_id!r}", "request_id")
         wanted_s = self.timeout_s if timeout_s is None else timeout_s
         return Terms(self.retry, self.clock() + wanted_s, request_id)
 
@@ -187,7 +196,7 @@ GetCall = Call[scorer_service_pb2.GetScorerRequest, scorer_service_pb2.GetScorer
 
 
 def rank_call(
-    candidates: Iterable[ImageLike],
+    candidates: ImageLike | Iterable[ImageLike],
     weights: Mapping[str, float],
     reference: ImageLike | None,
     prompt: str | None,
@@ -200,7 +209,7 @@ def rank_call(
     Raises:
         InvalidSample: an image can't be read; without it there is no order.
     """
-    images = [read_image(image, f"candidates[{index}]") for index, image in enumerate(candidates)]
+    images = [read_image(image, f"candidates[{index}]") for index, image in enumerate(images_of(candidates))]
     compared = None if reference is None else read_image(reference, "reference")
     request = wire.rank_request(images, weights, compared, prompt, normalisation, priority)
     return Call(request, wire.ranking_from, terms)

@@ -63,19 +63,24 @@ def samples_of(
     Raises:
         InvalidSample: there are not as many references or prompts as candidates.
     """
-    images: list[ImageLike] = [candidates] if is_image(candidates) else list(candidates)  # type: ignore[arg-type]
+    images = images_of(candidates)
     count = len(images)
     refs = _one_for_each("references", references, count, references is None or is_image(references))
     texts = _one_for_each("prompts", prompts, count, prompts is None or isinstance(prompts, str))
     return [Sample(*parts) for parts in zip(images, refs, texts, strict=True)]
 
 
+def images_of(candidates: ImageLike | Iterable[ImageLike]) -> list[ImageLike]:
+    """Return candidates as a list; a lone one is the only one in it."""
+    return [candidates] if is_image(candidates) else list(candidates)  # type: ignore[arg-type]  # not an image: many
+
+
 def is_image(value: object) -> TypeGuard[ImageLike]:
-    """Tell one image from many; an array of more than three dimensions is many."""
+    """Tell one image from many; an array of more than three dimensions is many, an open file is not many lines."""
     if isinstance(value, np.ndarray):
         return value.ndim <= 3
     kinds = (bytes, bytearray, memoryview, str, os.PathLike, EncodedImage, RawImage)
-    return isinstance(value, kinds) or hasattr(value, "convert")
+    return isinstance(value, kinds) or hasattr(value, "convert") or hasattr(value, "read")
 
 
 def read_sample(sample: Sample | types.Sample, field: str) -> types.Sample:
@@ -111,8 +116,8 @@ def read_image(image: ImageLike, field: str) -> types.Image:
     if isinstance(image, str | os.PathLike):
         try:
             return EncodedImage(Path(image).read_bytes())
-        except OSError as error:
-            raise _invalid(f"can't read {image}: {error.strerror or error}", field) from error
+        except (OSError, ValueError) as error:  # ValueError: a path with a null character
+            raise _invalid(f"can't read {image}: {getattr(error, 'strerror', None) or error}", field) from error
     if hasattr(image, "convert"):
         return RawImage(_rgb_of_pil(image, field))
     raise _invalid(f"want bytes, a path, a uint8 array or a PIL image, got {type(image).__name__}", field)

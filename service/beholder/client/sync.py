@@ -143,7 +143,7 @@ class Client:
 
     def rank(
         self,
-        candidates: Iterable[ImageLike],
+        candidates: ImageLike | Iterable[ImageLike],
         scorers: Mapping[str, float] | Iterable[str],
         *,
         reference: ImageLike | None = None,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from beholder.client.calls import Ask, Call, ScoreCall, Terms, rank_call, weights_of
+from beholder.client.calls import Ask, Call, Defaults, ScoreCall, Terms, rank_call, weights_of
 from beholder.client.retry import Retry
 from beholder.client.samples import Sample
 from beholder.errors import InvalidSample, QueueFull, ScorerNotFound, Unavailable
@@ -173,3 +173,19 @@ def test_a_candidate_that_cannot_be_read_stops_a_ranking() -> None:
     with pytest.raises(InvalidSample) as caught:
         rank_call([pixels, "/nowhere/gone.png"], {"a": 1.0}, None, None, Normalisation.RAW, Priority.BATCH, terms())
     assert caught.value.field == "candidates[1]"
+
+
+def test_a_lone_candidate_is_ranked_as_the_only_one() -> None:
+    call = rank_call(b"a", {"ssim": 1.0}, None, None, Normalisation.RAW, Priority.INTERACTIVE, terms())
+    assert [candidate.encoded for candidate in call.request.candidates] == [b"a"]
+
+
+@pytest.mark.parametrize("request_id", ["two words", "ünï", "line\n", "x" * 65])
+def test_a_request_id_that_no_server_takes_is_refused(request_id: str) -> None:
+    with pytest.raises(InvalidSample, match="request_id: want 1 to 64 of A-Z") as caught:
+        Defaults(Retry(0), 1.0, lambda: 0.0).terms(None, request_id)
+    assert (caught.value.field, repr(request_id) in caught.value.message) == ("request_id", True)
+
+
+def test_a_request_id_goes_with_the_call() -> None:
+    assert Defaults(Retry(0), 1.0, lambda: 0.0).terms(None, "job-7.a_B").metadata == (("x-request-id", "job-7.a_B"),)

@@ -1,5 +1,6 @@
 """Images in every form that callers hold become what is sent."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,11 @@ def test_a_file_that_is_not_there_is_told_with_its_field(tmp_path: Path) -> None
     with pytest.raises(InvalidSample, match=r"candidate: can't read .*gone: No such file") as caught:
         read_image(tmp_path / "gone", "samples[3].candidate")
     assert caught.value.field == "samples[3].candidate"
+
+
+def test_a_path_that_no_file_can_have_is_told() -> None:
+    with pytest.raises(InvalidSample, match="can't read a\0b: embedded null byte"):
+        read_image("a\0b", "candidate")
 
 
 def test_a_folder_is_not_an_image(tmp_path: Path) -> None:
@@ -103,6 +109,7 @@ def test_a_pil_image_of_more_than_8_bits_is_refused(mode: str) -> None:
         (PIXELS[:, :, :2], "want pixels of shape HxWx3, HxWx4 or HxW, got 5x4x2"),
         (PIXELS[0, 0], "got 3"),
         (PIXELS[:0], "got 0x4x3"),
+        (io.BytesIO(), "want bytes, a path, a uint8 array or a PIL image, got BytesIO"),
         (7, "want bytes, a path, a uint8 array or a PIL image, got int"),
     ],
 )
@@ -113,7 +120,7 @@ def test_what_is_not_an_image_is_told(image: ImageLike, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "one", [b"", "path", Path("path"), PIXELS, PIXELS[0], Image.new("L", (1, 1)), RawImage(PIXELS)]
+    "one", [b"", "path", Path("path"), PIXELS, PIXELS[0], Image.new("L", (1, 1)), RawImage(PIXELS), io.BytesIO()]
 )
 def test_one_image_is_told_from_many(one: object) -> None:
     assert is_image(one)
