@@ -73,7 +73,7 @@ def config_from(environ: Mapping[str, str], **overrides: Any) -> Config:
     return Config(**values | overrides)
 
 
-def split_address(address: str) -> tuple[str, int]:
+def split_address(address: str, name: str = "address") -> tuple[str, int]:
     """Split host:port, with [::1]:port for IPv6.
 
     Raises:
@@ -81,7 +81,7 @@ def split_address(address: str) -> tuple[str, int]:
     """
     host, colon, port = address.rpartition(":")
     if not colon or not host or not port.isdecimal() or int(port) > 65535:
-        raise ConfigError(f"address: want host:port with a port from 0 to 65535, got {address!r}")
+        raise ConfigError(f"{name}: want host:port with a port from 0 to 65535, got {address!r}")
     return host.strip("[]"), int(port)
 
 
@@ -105,9 +105,9 @@ def _check(spec: dataclasses.Field[Any], value: Any) -> None:
         hint = f"; did you mean {near[0]}?" if near else ""
         raise ConfigError(f"{name}: want one of {', '.join(choices)}, got {value!r}{hint}")
     if meta["low"] is not None and not meta["low"] <= value <= meta["high"]:
-        raise ConfigError(f"{name}: want {meta['low']:g} to {meta['high']:g}, got {value!r}")
+        raise ConfigError(f"{name}: want {meta['low']:.10g} to {meta['high']:.10g}, got {value!r}")
     if spec.name.endswith("address"):
-        split_address(value)
+        split_address(value, name)
     if spec.name == "models":
         for folder in value:
             if not Path(folder).is_dir():
