@@ -67,7 +67,8 @@ def load_catalog(folders: Sequence[Path]) -> Catalog:
     """Read every scorer folder and `panels.toml` in `folders`; names that begin with `.` or `_` are left out.
 
     Raises:
-        ConfigError: a folder or file can't be read, a name comes twice, or one is used that is not there.
+        ConfigError: a folder or file can't be read, there is no scorer, a name comes twice, or one is used that is not
+            there.
     """
     catalog = Catalog({}, {}, {})
     panel_files = dict[str, Path]()
@@ -80,6 +81,9 @@ def load_catalog(folders: Sequence[Path]) -> Catalog:
             panel_files[name] = folder / PANELS_FILE
             catalog.panels[name] = scorers
     _check_links(catalog, panel_files)
+    if not catalog.scorers:
+        where = " and ".join(map(str, folders))
+        raise ConfigError(f"models: want folders of scorers, each in a folder with its scorer.toml; none is in {where}")
     return catalog
 
 

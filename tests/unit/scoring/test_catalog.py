@@ -72,7 +72,13 @@ def test_an_unknown_panel_is_answered_with_the_nearest_name(catalog: Catalog) ->
     assert caught.value.field == "panel"
 
 
+def test_folders_without_any_scorer_stop_the_start_and_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"scorer.toml; none is in {tmp_path} and {tmp_path}"):
+        load_catalog([tmp_path, tmp_path])
+
+
 def test_where_there_are_no_panels_the_answer_says_so(tmp_path: Path) -> None:
+    write_scorer(tmp_path, "sharpness")
     with pytest.raises(ScorerNotFound, match="no panel 'look'; there are none"):
         load_catalog([tmp_path]).resolve([], "look")
 
