@@ -96,6 +96,8 @@ def build(spec: Spec, cache: Path, progress: Progress, download: Download = pip_
     if is_built(spec):
         progress(spec.name, Stage.UP_TO_DATE)
         return
+    if not (spec.folder / "export.py").is_file():
+        raise ConfigError(f"{spec.name}: no export.py to build {path}, of sha256 {wanted}; put that file there")
     if not os.access(spec.folder, os.W_OK):
         raise ConfigError(f"{spec.folder} can't be written; copy it into a folder that BEHOLDER_MODELS names")
     if spec.sources:

@@ -177,6 +177,14 @@ def test_an_export_that_fails_says_why(tmp_path: Path, cache: Path, export: str,
     assert files(spec.folder) == {"scorer.toml", "export.py"}
 
 
+def test_a_folder_without_export_is_told_what_to_put_there_before_any_download(spec: Spec, cache: Path) -> None:
+    (spec.folder / "export.py").unlink()
+    index = Index()
+    with pytest.raises(ConfigError, match=r"sharp: no export.py to build .*model.onnx, of sha256 \w{64}; put"):
+        build(spec, cache, quiet, index)
+    assert not index.asked
+
+
 @pytest.mark.parametrize("stage", [Stage.FETCHING, Stage.EXPORTING])
 def test_an_interrupt_leaves_the_old_file_and_nothing_else(spec: Spec, cache: Path, stage: Stage) -> None:
     spec.graph.file.path.write_bytes(b"old")
