@@ -114,21 +114,21 @@ def choose_scorers(
     if names:
         chosen = [known.get(name) or caller.scorer(name) for name in dict.fromkeys(names)]
     else:
-        chosen = [
+        able = [
             scorer
             for scorer in known.values()
-            if scorer.ready
-            and (has_reference or not scorer.needs_reference)
+            if (has_reference or not scorer.needs_reference)
             and (has_prompt or not scorer.needs_prompt)
             and (scorer.needs_reference or not only_fidelity)
         ]
+        chosen = [scorer for scorer in able if scorer.ready] or able
     _check_needs(chosen, has_reference=has_reference, has_prompt=has_prompt)
     return chosen
 
 
 def _check_needs(chosen: Sequence[ScorerInfo], *, has_reference: bool, has_prompt: bool) -> None:
     if not chosen:
-        raise click.UsageError("no scorer is ready for this; see `beholder scorers`")
+        raise click.UsageError("no scorer can use what is given; see `beholder scorers`")
     for scorer in chosen:
         if not scorer.ready:
             raise click.UsageError(f"{scorer.name} is not ready: {scorer.not_ready_reason}")
