@@ -30,7 +30,7 @@ def find_images(names: Iterable[str]) -> list[Found]:
     folders are left out.
 
     Raises:
-        click.UsageError: a folder or glob in which there is no image.
+        click.UsageError: an empty name, or a folder or glob in which there is no image.
     """
     found = {image.path: image for name in names for image in _find(name)}
     return list(found.values())
@@ -48,6 +48,8 @@ def reference_for(image: Found, reference: Path) -> Path:
 
 
 def _find(name: str) -> Iterator[Found]:
+    if not name:
+        raise click.UsageError("want a file, folder or glob, got an empty name")
     path = Path(name)
     if path.is_dir():
         inside = sorted(found.relative_to(path) for found in path.rglob("*"))

@@ -37,6 +37,12 @@ def test_a_file_is_taken_whatever_it_is_called(folder: Path) -> None:
     ]
 
 
+def test_an_empty_name_is_not_the_folder_one_is_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    with pytest.raises(click.UsageError, match="got an empty name"):
+        find_images([""])
+
+
 def test_a_file_that_is_not_there_is_left_for_its_result_to_tell(folder: Path) -> None:
     assert names(find_images([str(folder / "gone.png")]), folder) == ["gone.png"]
 
