@@ -1,6 +1,7 @@
 """`beholder rank`: best of many, by the weighted sum of what scorers say."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,13 +9,13 @@ import click
 
 from beholder.cli.asking import Where, choose_scorers, where_options
 from beholder.cli.images import find_images
-from beholder.cli.report import outcome_object, padded, problems, shortest
+from beholder.cli.report import outcome_object, padded, printable, problems, shortest
 from beholder.client import Normalisation, Ranked
 from beholder.types import Score
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("images", nargs=-1, required=True, type=click.Path(), metavar="IMAGE...")
 @click.option("--scorers", "-s", required=True, metavar="NAME=WEIGHT,...", help="Scorers; a weight left out is 1.")
 @click.option("--reference", "-r", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="REF",
               help="What images are compared to.")  # fmt: skip
@@ -57,7 +58,7 @@ def rank(
     failed = [place for place in ranking if place.total is None]
     for place in failed:
         for problem in problems(place.result):
-            click.echo(f"beholder: {shown[place.index]}: {problem}", err=True)
+            click.echo(printable(f"beholder: {shown[place.index]}: {problem}"), err=True)
     return 1 if failed else 0
 
 
@@ -65,7 +66,7 @@ def parse_weights(text: str) -> dict[str, float]:
     """Read name=weight,name=weight; a weight left out is 1.
 
     Raises:
-        click.UsageError: not of this form, or a name twice.
+        click.UsageError: not of this form, a weight that is not finite and above 0, or a name twice.
     """
     weights: dict[str, float] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -74,6 +75,8 @@ def parse_weights(text: str) -> dict[str, float]:
             value = float(weight or 1.0)
         except ValueError:
             raise click.UsageError(f"--scorers: want NAME=WEIGHT, got {part!r}") from None
+        if not 0.0 < value < math.inf:
+            raise click.UsageError(f"--scorers: {name}: want a finite weight above 0, got {weight}")
         if name in weights:
             raise click.UsageError(f"--scorers: {name} is named twice")
         weights[name] = value
@@ -103,7 +106,7 @@ def _table(ranking: Sequence[Ranked], shown: Sequence[str], weights: Mapping[str
     rows = [["place", "candidate", "total", *weights]]
     for number, place in enumerate(ranking, 1):
         total = "" if place.total is None else f"{place.total:.4f}"
-        rows.append([str(number), shown[place.index], total, *(_part(place, name) for name in weights)])
+        rows.append([str(number), printable(shown[place.index]), total, *(_part(place, name) for name in weights)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     head, *body = (padded(row, widths) for row in rows)
     return [click.style(head, bold=True), *body]

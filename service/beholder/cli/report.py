@@ -10,7 +10,7 @@ import click
 import numpy as np
 
 from beholder.client import Result, ScorerInfo
-from beholder.errors import BeholderError, code_of
+from beholder.errors import BeholderError, InputError, code_of
 from beholder.types import Outcome, Score
 
 MAX_LABEL_WIDTH = 24
@@ -68,7 +68,7 @@ class TableReport:
 
     def __init__(self, candidates: Sequence[str], scorers: Sequence[ScorerInfo]) -> None:
         self._scorers = scorers
-        self._candidate_width = max([len("candidate"), *map(len, candidates)])
+        self._candidate_width = max([len("candidate"), *(len(printable(name)) for name in candidates)])
         self._label_widths = [
             max((min(len(label), MAX_LABEL_WIDTH) for label in one.labels), default=0) for one in scorers
         ]
@@ -82,7 +82,7 @@ class TableReport:
         return self._line(candidate, [_cell(result.outcomes.get(one.name)) for one in self._scorers])
 
     def _line(self, candidate: str, cells: Sequence[tuple[str, str]]) -> str:
-        parts = [candidate.ljust(self._candidate_width)]
+        parts = [printable(candidate).ljust(self._candidate_width)]
         for (value, label), scorer, label_width in zip(cells, self._scorers, self._label_widths, strict=True):
             text = f"{value:>8}" + (f" {label[:MAX_LABEL_WIDTH]:{label_width}}" if label_width else "")
             width = max(len(scorer.name), 8)
@@ -100,7 +100,7 @@ def report_of(format_: str | None, candidates: Sequence[str], scorers: Sequence[
 def outcome_object(outcome: Outcome) -> dict[str, Any]:
     """Return an outcome for JSON."""
     if isinstance(outcome, BeholderError):
-        return {"error": {"code": code_of(outcome).name, "message": outcome.message}}
+        return {"error": {"code": code_of(outcome).name, "message": said(outcome)}}
     labels = [{"name": label.name, "value": shortest(label.value)} for label in outcome.labels]
     return {"value": shortest(outcome.value), **({"labels": labels} if labels else {})}
 
@@ -109,8 +109,19 @@ def problems(result: Result) -> list[str]:
     """Say what went wrong, scorers that met the same together."""
     by_message: dict[str, list[str]] = {}
     for name, error in result.errors.items():
-        by_message.setdefault(f"{code_of(error).name}: {error.message}", []).append(name)
+        by_message.setdefault(f"{code_of(error).name}: {said(error)}", []).append(name)
     return [f"{', '.join(names)}: {message}" for message, names in by_message.items()]
+
+
+def said(error: BeholderError) -> str:
+    """Return the message of an error, which without a word about it is about the candidate."""
+    is_reference = isinstance(error, InputError) and error.field.endswith("reference")
+    return error.message if not is_reference or "reference" in error.message else f"reference: {error.message}"
+
+
+def printable(text: str) -> str:
+    """Return text for one line of a terminal: what would break it or steer the terminal is spelled out."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def padded(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -121,8 +132,8 @@ def padded(cells: Sequence[str], widths: Sequence[int]) -> str:
 def csv_line(cells: Sequence[object]) -> str:
     """Return cells as one line of CSV."""
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(cells)
-    return line.getvalue()
+    csv.writer(line, lineterminator="\n").writerow(cells)  # a cell is quoted where it holds the line's own end
+    return line.getvalue().removesuffix("\n")
 
 
 def shortest(value: float) -> float:

@@ -8,7 +8,7 @@ import click
 
 from beholder.cli.asking import Where, choose_scorers, names_in, where_options
 from beholder.cli.images import Found, find_images, reference_for
-from beholder.cli.report import TableReport, problems, report_of
+from beholder.cli.report import TableReport, printable, problems, report_of
 from beholder.cli.screen import Screen
 from beholder.client import Client, Result, Sample, ScorerInfo
 from beholder.types import Priority
@@ -26,7 +26,7 @@ def _format_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("images", nargs=-1, required=True, type=click.Path(), metavar="IMAGE...")
 @click.option("--scorers", "-s", default="", metavar="NAMES", help="Scorers, with commas.  [default: all that can]")
 @click.option("--panel", "-p", default="", metavar="NAME", help="A named list of scorers.")
 @click.option("--reference", "-r", type=click.Path(exists=True, path_type=Path), metavar="REF",
@@ -61,7 +61,7 @@ def score(
 
 @click.command()
 @click.argument("reference", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.argument("candidates", nargs=-1, required=True, metavar="CANDIDATE...")
+@click.argument("candidates", nargs=-1, required=True, type=click.Path(), metavar="CANDIDATE...")
 @click.option("--scorers", "-s", default="", metavar="NAMES", help="Scorers, with commas.  [default: all FIDELITY]")
 @_format_options
 @where_options
@@ -109,7 +109,7 @@ def _write(
             screen.step()
             failed += not result.ok
             for problem in problems(result) if isinstance(report, TableReport) else ():
-                screen.complain(f"{candidate}: {problem}")
+                screen.complain(printable(f"{candidate}: {problem}"))
     if failed:
         click.echo(f"beholder: {failed} of {len(images)} images failed", err=True)
     return 1 if failed else 0

@@ -3,6 +3,7 @@
 from dataclasses import fields
 
 import pytest
+from click.shell_completion import ShellComplete
 
 from beholder.cli.main import beholder, run
 from beholder.cli.rank import parse_weights
@@ -92,6 +93,12 @@ def test_completion_prints_a_script_for_the_shell(shell: str, capsys: Captured) 
     assert f"_BEHOLDER_COMPLETE={shell}_complete" in out
 
 
+@pytest.mark.parametrize("words", [["score"], ["compare", "a.png"], ["rank"]])
+def test_the_shell_is_asked_to_complete_the_names_of_images(words: list[str]) -> None:
+    asked = ShellComplete(beholder, {}, "beholder", "_BEHOLDER_COMPLETE").get_completions(words, "ph")
+    assert [(one.type, one.value) for one in asked] == [("file", "ph")]
+
+
 @pytest.mark.parametrize(
     ("text", "weights"),
     [
@@ -102,6 +109,13 @@ def test_completion_prints_a_script_for_the_shell(shell: str, capsys: Captured) 
 )
 def test_weights_are_read(text: str, weights: dict[str, float]) -> None:
     assert parse_weights(text) == weights
+
+
+@pytest.mark.parametrize("weight", ["0", "-1", "nan", "inf"])
+def test_a_weight_that_weighs_nothing_is_told_with_its_scorer(weight: str, capsys: Captured) -> None:
+    code, _, err = said(["rank", "a.png", "--scorers", f"psnr,ssim={weight}"], capsys)
+    assert code == 2
+    assert f"--scorers: ssim: want a finite weight above 0, got {weight}" in err
 
 
 def test_a_scorer_weighted_twice_is_a_mistake(capsys: Captured) -> None:

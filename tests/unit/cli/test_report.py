@@ -7,7 +7,16 @@ import click
 import numpy as np
 import pytest
 
-from beholder.cli.report import CsvReport, JsonReport, TableReport, problems, report_of, shortest
+from beholder.cli.report import (
+    CsvReport,
+    JsonReport,
+    TableReport,
+    outcome_object,
+    printable,
+    problems,
+    report_of,
+    shortest,
+)
 from beholder.client import Result, ScorerInfo
 from beholder.errors import CODES, BeholderError, InvalidSample, QueueFull
 from beholder.types import Direction, Kind, Label, Score
@@ -81,6 +90,26 @@ def test_csv_leaves_the_cells_of_what_failed_empty_and_says_why() -> None:
     (row,) = rows_of(CsvReport(SCORERS), Result({"ssim": QueueFull("full"), "content": BROKEN}))
     assert (row["ssim"], row["content"], row["content.label"]) == ("", "", "")
     assert row["error"] == "ssim: RESOURCE_EXHAUSTED: full; content: INVALID_ARGUMENT: image is empty"
+
+
+def test_csv_quotes_a_line_break_in_a_name() -> None:
+    report = CsvReport(SCORERS[:1])
+    lines = [*report.head(), report.row("a\nb.png", Result({"ssim": Score(0.5)}))]
+    assert list(csv.reader("\n".join(lines).splitlines(keepends=True)))[1] == ["a\nb.png", "0.5", ""]
+
+
+def test_a_name_stays_on_its_line_of_the_table_and_steers_no_terminal() -> None:
+    report = TableReport(["a\n\x1b[31mb.png"], SCORERS[:1])
+    assert report.row("a\n\x1b[31mb.png", Result({"ssim": Score(0.5)})) == r"a\n\x1b[31mb.png    0.5000"
+    assert printable("ünï 写真.png") == "ünï 写真.png"
+
+
+def test_a_broken_reference_is_not_blamed_on_the_candidate() -> None:
+    broken = InvalidSample("image is empty", "samples[0].reference")
+    assert problems(Result({"ssim": broken})) == ["ssim: INVALID_ARGUMENT: reference: image is empty"]
+    assert outcome_object(broken)["error"]["message"] == "reference: image is empty"
+    missing = InvalidSample("reference: can't read a.png", "reference")
+    assert outcome_object(missing)["error"]["message"] == "reference: can't read a.png"
 
 
 def test_table_columns_line_up() -> None:
