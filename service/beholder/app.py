@@ -9,8 +9,9 @@ import platform
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -62,7 +63,7 @@ def build(config: Config) -> Service:
 
 
 def usable_cores(quota: Path = CPU_QUOTA) -> int:
-    """Return how many cores the process may use: its affinity, or less where a container has a CPU quota (cgroup v2)."""
+    """Return how many cores the process may use: those of its affinity, or a container's CPU quota (cgroup v2)."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota_us, period_us = map(int, quota.read_text(encoding="ascii").split())
@@ -90,37 +91,44 @@ async def _serve(service: Service) -> None:
     server = build_server(engine, health, config, metrics)
     address = listen(server, config.address)
     stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    _on_signal(_leave)  # nobody was let in yet
     with _metrics_server(metrics, config.metrics_address) as metrics_address:
         await server.start()
         await asyncio.to_thread(engine.start)
+        _on_signal(stopping.set)
         await health.serve()
         _welcome(service, address, metrics_address)
         while not stopping.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), POLL_S)
             await health.refresh()
-        await health.drain()
         log.info("draining")
+        _on_signal(partial(_leave, 1))  # who asks twice does not want to wait
+        await health.drain()
         await asyncio.sleep(config.drain_delay_s)
         if not await asyncio.to_thread(engine.drain, config.drain_s):
             log.warning("some calls were still in flight after %g s; they are cancelled", config.drain_s)
         await asyncio.sleep(GRACE_S)
-        await asyncio.to_thread(engine.stop)
+        stop = asyncio.create_task(asyncio.to_thread(engine.stop))
+        await asyncio.wait([stop], timeout=GRACE_S)  # a batch that is stuck is not waited for
         log.info("stopped")
     _leave()
 
 
-def _leave() -> NoReturn:
+def _on_signal(call: Callable[[], object]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, call)
+
+
+def _leave(code: int = 0) -> NoReturn:
     """End the process without gRPC's own shutdown.
 
     That answers calls which it has not handed to us yet with CANCELLED (grpc/grpc#41785), and callers do not try those
-    again; a connection that ends is UNAVAILABLE to them. Everything that was admitted has been answered by now.
+    again; a connection that ends is UNAVAILABLE to them. After a drain, everything that was admitted has been answered.
     """
     logging.shutdown()
     sys.stdout.flush()
-    os._exit(0)
+    os._exit(code)
 
 
 @contextlib.contextmanager
