@@ -1,10 +1,13 @@
 """The wire as any gRPC client sees it: answers, rich errors, streams, health, reflection, metrics."""
 
+import contextlib
 import io
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -29,6 +32,8 @@ from server_process import REPO, ServerProcess, environment
 
 OURS = ("psnr", "ssim")
 TIMEOUT_S = 60.0
+PATIENCE_S = 15.0
+"""Longer than a process takes to end that does not wait for anything."""
 
 
 def png(level: int, width: int = 64, height: int = 48) -> bytes:
@@ -468,6 +473,50 @@ def test_sigterm_under_load_answers_or_refuses_everything(start_server: StartSer
         thread.join()
     assert set(outcomes) <= {"OK", "UNAVAILABLE"}
     assert outcomes.count("OK") > 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_during_the_warm_up_ends_the_process_at_once(number: signal.Signals) -> None:
+    with patched("start") as server:
+        assert server.stop(number, PATIENCE_S) == 0
+
+
+def test_a_batch_that_is_stuck_does_not_keep_the_process_from_its_end() -> None:
+    with patched("stop") as server:
+        assert server.stop(timeout_s=PATIENCE_S) == 0
+
+
+def test_a_second_signal_does_not_wait_for_the_drain(start_server: StartServer) -> None:
+    server = start_server(scorers=OURS, drain_delay_s=1000)
+    server.process.send_signal(signal.SIGTERM)
+    wait_for(server.log, "draining")
+    assert server.stop(timeout_s=PATIENCE_S) == 1
+
+
+@contextlib.contextmanager
+def patched(method: str) -> Iterator[ServerProcess]:
+    """Serve with a method of the engine that takes for ever, until it is called or the server serves."""
+    sleeps = f"Engine.{method} = lambda engine: print('{method} called', flush=True) or time.sleep(1000)"
+    script = (
+        f"import time; from beholder.engine.engine import Engine; {sleeps}; import beholder.__main__ as m; m.main()"
+    )
+    env = environment(address="127.0.0.1:0", metrics_address="127.0.0.1:0", scorers="psnr")
+    with tempfile.NamedTemporaryFile("w", suffix=".log") as log:
+        process = subprocess.Popen([sys.executable, "-c", script, "serve"], env=env, stdout=log, stderr=log)
+        server = ServerProcess("", "", process, Path(log.name))
+        try:
+            wait_for(server.log, f"{method} called" if method == "start" else "serving on")
+            yield server
+        finally:
+            process.kill()
+            process.wait()
+
+
+def wait_for(log: Path, words: str) -> None:
+    deadline_s = time.monotonic() + TIMEOUT_S
+    while words not in (said := log.read_text()):
+        assert time.monotonic() < deadline_s, said
+        time.sleep(0.05)
 
 
 def serve(**settings: str) -> subprocess.CompletedProcess[str]:
