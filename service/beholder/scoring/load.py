@@ -131,7 +131,7 @@ class _Loader:
         if found != file.sha256:
             raise ConfigError(
                 f"{file.path}: sha256: want {file.sha256}, as scorer.toml says, got {found}: the file is stale or was "
-                f"tampered with; run `beholder export {spec.name}`"
+                f"tampered with; run `beholder export {spec.name}`, or, if the new file is yours, put its digest there"
             )
         try:
             session = self._open(spec.name, data, device, spec.graph.options[device.kind])

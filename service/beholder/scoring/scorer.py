@@ -101,7 +101,7 @@ class Scorer:
 
     def _within(self, value: float, low: float, high: float) -> float:
         if not low - RANGE_SLACK <= value <= high + RANGE_SLACK or not math.isfinite(value):
-            raise ScoringFailed(f"{self.spec.name}: want a number from {low:g} to {high:g}, got {value:g}")
+            raise ScoringFailed(f"{self.spec.name}: want a finite number from {low:g} to {high:g}, got {value:g}")
         return min(max(value, low), high)
 
 

@@ -65,13 +65,13 @@ def test_a_number_that_is_no_score_fails_its_own_row_only(bad: float) -> None:
     first, second, third = scorer().scores({"score": f32(0.25, bad, 0.5)})
     assert (first, third) == (Score(0.25), Score(0.5))
     assert isinstance(second, ScoringFailed)
-    assert second.message.startswith("quality: want a number from 0 to 1, got ")
+    assert second.message.startswith("quality: want a finite number from 0 to 1, got ")
 
 
 def test_rows_without_a_score_are_told_to_the_operator_once_a_batch(caplog: pytest.LogCaptureFixture) -> None:
     scorer().scores({"score": f32(math.nan, 0.5, 2.0)})
     (record,) = caplog.records
-    assert record.getMessage() == "2 of 3 rows have no score: quality: want a number from 0 to 1, got nan"
+    assert record.getMessage() == "2 of 3 rows have no score: quality: want a finite number from 0 to 1, got nan"
 
 
 def test_rounding_past_a_bound_gives_the_bound() -> None:
