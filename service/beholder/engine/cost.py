@@ -1,23 +1,32 @@
 """How long a batch takes, learned from the batches that ran: time = a + b * work, where a row of fixed size is work 1.
 
 Least squares with forgetting, as BentoML's CORK dispatcher has it, so that the model follows a machine that
-gets busier. It answers None until it has seen enough, and nobody is refused on a guess.
+gets busier. It answers None until it has seen enough, and nobody is refused on a guess. It is told the time.
 """
 
 FORGET = 0.98
 """What an observation still weighs after the next one; about the last 50 count."""
 ENOUGH = 3
+STALE_S = 30.0
+"""After so long without a batch all is forgotten: one slow batch must not have everybody refused for ever."""
 
 
 class CostModel:
     """Learns seconds from work. Not thread-safe: its owner holds a lock."""
 
     def __init__(self) -> None:
+        self._seen_at = float("-inf")
+        self._forget()
+
+    def _forget(self) -> None:
         self._seen = 0
         self._n = self._rows = self._x = self._y = self._xx = self._xy = 0.0
 
-    def observe(self, rows: int, work: float, seconds: float) -> None:
+    def observe(self, rows: int, work: float, seconds: float, now: float) -> None:
         """Learn from one batch that ran."""
+        if now - seconds - self._seen_at > STALE_S:
+            self._forget()
+        self._seen_at = now
         self._seen += 1
         self._rows = self._rows * FORGET + rows
         self._n = self._n * FORGET + 1.0
@@ -38,7 +47,7 @@ class CostModel:
             return 0.0, mean_y / mean_x
         return intercept, slope
 
-    def predict(self, batches: float, rows: float) -> float | None:
+    def predict(self, batches: float, rows: float, now: float) -> float | None:
         """Return the seconds that `rows` mean rows in `batches` batches take on one runner."""
-        known = self.coefficients()
+        known = self.coefficients() if now - self._seen_at <= STALE_S else None
         return None if known is None else known[0] * batches + known[1] * rows * self._x / self._rows

@@ -186,7 +186,7 @@ class Engine:
         threads = self._config.decode_threads
         ahead = self._preparers.rows_ahead_of(priority, deadline_s)
         with self._lock:
-            prepare_s = self._prepare_cost.predict(ahead + samples, ahead + samples)
+            prepare_s = self._prepare_cost.predict(ahead + samples, ahead + samples, self.clock())
             # Those still to be prepared that would come later than this request are not ahead of it in the lane either.
             coming = {name: min(self._lanes[name].coming, ahead + threads) for name in graphs}
         run_s = [self._lanes[name].expected_s(samples + coming[name], priority, deadline_s) for name in graphs]
@@ -205,7 +205,8 @@ class Engine:
             task.settle_all(ScoringFailed("preparing the sample failed; the server's log has the reason"))
         task.pictures = {}  # the decoded pixels: rows hold what they need, and their share is bounded
         with self._lock:
-            self._prepare_cost.observe(1, 1.0, self.clock() - started)
+            now = self.clock()
+            self._prepare_cost.observe(1, 1.0, now - started, now)
 
     def _prepare_sample(self, task: SampleTask) -> None:
         pictures = task.pictures

@@ -134,7 +134,7 @@ class Lane:
         all_rows = rows + self.workers.rows_ahead_of(priority, deadline_s)
         batches = -(-all_rows // self.graph.max_batch_rows)
         with self._cost_lock:
-            alone_s = self._cost.predict(batches, all_rows)
+            alone_s = self._cost.predict(batches, all_rows, self._clock())
         return None if alone_s is None else alone_s / min(self.runners, batches)
 
     def _handle(self, batch: list[Entry[Row]]) -> None:
@@ -180,4 +180,4 @@ class Lane:
 
     def _observe(self, rows: int, work: float, elapsed_s: float) -> None:
         with self._cost_lock:
-            self._cost.observe(rows, work, elapsed_s)
+            self._cost.observe(rows, work, elapsed_s, self._clock())
