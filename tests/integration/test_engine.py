@@ -223,6 +223,22 @@ def test_repeated_failure_makes_a_scorer_not_ready_until_a_batch_succeeds(house:
         assert engine.not_ready_reason("bright") == ""
 
 
+def test_a_scorer_that_failed_is_ready_again_after_a_while_so_that_it_is_sent_something(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = house.add_graph("bright", brightness)
+    with running(house, cache_mb=0) as engine:
+        session.compute = _fail
+        for _ in range(3):
+            ask(engine, [Sample(grey_png(1))], "bright")
+        assert "failing" in engine.not_ready_reason("bright")
+        monkeypatch.setattr("beholder.engine.lane.TRY_AGAIN_S", 0.0)
+        assert engine.not_ready_reason("bright") == ""
+        monkeypatch.undo()
+        ask(engine, [Sample(grey_png(1))], "bright")
+        assert "failing" in engine.not_ready_reason("bright")
+
+
 def test_a_failing_head_leaves_the_other_heads_alone(house: House) -> None:
     house.add_encoder("encoder", embedding)
     house.add_head("good", "encoder", first_of_embedding)

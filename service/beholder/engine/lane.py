@@ -28,6 +28,8 @@ WARM_UP_SIDE_PX = 256
 """Native-size graphs are warmed up on squares of this side."""
 MAX_FAILURES = 3
 """Failed batches in a row after which the lane calls itself not ready, until one succeeds."""
+TRY_AGAIN_S = 30.0
+"""After so long without a failure it is ready all the same: who is not ready is sent nothing that could succeed."""
 STUCK_S = 60.0
 """A batch that runs longer than this makes the lane not ready."""
 
@@ -86,7 +88,7 @@ class Lane:
         self._deliver, self._release = deliver, release
         self._clock, self._metrics = clock, metrics
         self._cost, self._cost_lock = CostModel(), threading.Lock()
-        self._failures = 0
+        self._failures, self._failed_at = 0, 0.0
         queue = BatchQueue[Row](graph.max_batch_rows, float("inf") if self.size_px else MAX_BATCH_MPX, delay_s)
         self.workers = Workers(graph.name, queue, runners, self._handle, self._expire, clock, slots)
         for priority in Priority:
@@ -96,7 +98,8 @@ class Lane:
     @property
     def is_ready(self) -> bool:
         """Whether the last batches succeeded and none is stuck."""
-        return self._failures < MAX_FAILURES and self.workers.busy_s() < STUCK_S
+        is_well = self._failures < MAX_FAILURES or self._clock() - self._failed_at > TRY_AGAIN_S
+        return is_well and self.workers.busy_s() < STUCK_S
 
     def warm_up(self) -> None:
         """Run every batch size once, or 1 and the largest where any size may run, and learn what they cost.
@@ -147,7 +150,7 @@ class Lane:
             self._ran(batch, self._clock() - started)
             self._deliver(self, rows, outputs)
         except Exception:
-            self._failures += 1
+            self._failures, self._failed_at = self._failures + 1, self._clock()
             ids = ", ".join(sorted({row.task.job.request_id for row in rows}))
             log.exception("graph %s failed on a batch of %d rows (requests %s)", name, len(rows), ids)
             self._metrics.failed_batches.labels(name).inc()
