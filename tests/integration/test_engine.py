@@ -19,7 +19,7 @@ from beholder.errors import (
     ScoringFailed,
     Unavailable,
 )
-from beholder.types import EncodedImage, Kind, Outcome, Priority, Sample, SampleResult, Score, Tensor
+from beholder.types import EncodedImage, Kind, Outcome, Priority, RawImage, Sample, SampleResult, Score, Tensor
 from fake_scorers import FakeSession, House, brightness, difference, embedding, first_of_embedding, grey_png
 
 WAIT_S = 20.0
@@ -237,6 +237,18 @@ def test_a_scorer_that_failed_is_ready_again_after_a_while_so_that_it_is_sent_so
         monkeypatch.undo()
         ask(engine, [Sample(grey_png(1))], "bright")
         assert "failing" in engine.not_ready_reason("bright")
+
+
+def test_an_image_that_samples_share_counts_once_at_the_door(house: House) -> None:
+    session = house.add_graph("apart", difference, Kind.FIDELITY)
+    candidate, reference = (RawImage(np.zeros((256, 256, 3), np.uint8)) for _ in range(2))
+    with running(house, max_queue_mb=1) as engine:
+        hold(session)
+        job = submit(engine, [Sample(candidate, reference)] * 8, "apart")
+        assert house.sample_count("beholder_in_flight_bytes") == 2 * 256 * 256 * 3
+        job.cancel()
+        session.gate.set()
+    assert house.sample_count("beholder_in_flight_bytes") == 0
 
 
 def test_a_failing_head_leaves_the_other_heads_alone(house: House) -> None:

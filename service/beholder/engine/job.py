@@ -48,7 +48,8 @@ class Job:
         self._callbacks: list[Callable[[], None]] = []
         self._results: list[SampleResult] = []
         self.is_cancelled = False
-        self.tasks = [SampleTask(self, index, sample) for index, sample in enumerate(samples)]
+        charged = set[int]()
+        self.tasks = [SampleTask(self, index, sample, charged) for index, sample in enumerate(samples)]
 
     def cancel(self) -> None:
         """Give up: what has not run never will, and what runs is not listened to."""
@@ -95,17 +96,19 @@ class SampleTask:
 
     Attributes:
         field: its path in the request, for messages.
-        size_bytes: what its images brought.
+        size_bytes: what its images brought; one that samples share counts for the first of them.
         pictures: role -> image, while it may still be needed.
         coming: names of the graphs that expect a row of it; guarded by the engine.
         waits: where its entries were put, for a cancellation.
     """
 
-    def __init__(self, job: Job, index: int, sample: Sample | InputError) -> None:
+    def __init__(self, job: Job, index: int, sample: Sample | InputError, charged: set[int]) -> None:
         self.job, self.index, self.sample = job, index, sample
         self.field = f"samples[{index}]"
         images = (sample.candidate, sample.reference) if isinstance(sample, Sample) else ()
-        self.size_bytes = sum(size_bytes(image) for image in images if image)
+        own = {id(image): image for image in images if image and id(image) not in charged}
+        self.size_bytes = sum(map(size_bytes, own.values()))
+        charged.update(own)
         self.pictures: Mapping[str, Picture] = {}
         self.coming: set[str] = set()
         self.waits: list[tuple[Workers[Any], Entry[Any]]] = []
