@@ -11,7 +11,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -103,7 +102,7 @@ async def _serve(service: Service) -> None:
                 await asyncio.wait_for(stopping.wait(), POLL_S)
             await health.refresh()
         log.info("draining")
-        _on_signal(partial(_leave, 1))  # who asks twice does not want to wait
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, _leave, 1)  # a second Ctrl-C
         await health.drain()
         await asyncio.sleep(config.drain_delay_s)
         if not await asyncio.to_thread(engine.drain, config.drain_s):
