@@ -42,8 +42,9 @@ def listen(server: grpc.aio.Server, address: str) -> str:
     host, port = split_address(address)
     try:
         bound = server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise ConfigError(f"BEHOLDER_ADDRESS: can't listen on {address}: is the port in use? ({error})") from None
+    except RuntimeError:  # its text tells no more than that, and how to make gRPC print why
+        problem = "the port is in use, or this machine has no such address"
+        raise ConfigError(f"BEHOLDER_ADDRESS: can't listen on {address}: {problem}") from None
     return f"[{host}]:{bound}" if ":" in host else f"{host}:{bound or port}"
 
 
