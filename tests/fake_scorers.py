@@ -2,7 +2,7 @@
 
 import io
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,7 @@ from beholder.scoring.load import Loaded
 from beholder.scoring.scorer import Graph, Scorer
 from beholder.scoring.spec import EncoderSpec, GraphFile, GraphSpec, ImageSpec, ScorerSpec
 from beholder.types import Direction, EncodedImage, Kind, Tensor
-
-Run = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
+from fake_session import FakeSession, Run
 
 
 def brightness(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -43,31 +42,22 @@ def first_of_embedding(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {"score": inputs["embedding"][:, 0]}
 
 
-class FakeSession:
-    """A session that runs a function; it counts its runs and can be held up."""
-
-    provider = "FakeExecutionProvider"
-    input_names: tuple[str, ...] = ()
-    output_names: tuple[str, ...] = ()
-    shapes: Mapping[str, tuple[int | None, ...]] = {}
+class HeldSession(FakeSession):
+    """A fake session that counts its runs and can be held up."""
 
     def __init__(self, run: Run) -> None:
-        self.compute = run
+        super().__init__(run)
         self.batches: list[int] = []
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Semaphore(0)
-        self.is_closed = False
 
     def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         self.batches.append(len(next(iter(inputs.values()))))
         self.entered.release()
         if not self.gate.wait(30.0):
             raise TimeoutError
-        return self.compute(inputs)
-
-    def close(self) -> None:
-        self.is_closed = True
+        return super().run(inputs)
 
 
 class House:
@@ -78,8 +68,8 @@ class House:
         self.loaded = Loaded()
         self.metrics = Metrics()
 
-    def add_graph(self, name: str, run: Run, kind: Kind = Kind.QUALITY, rows: int = 8) -> FakeSession:
-        session = FakeSession(run)
+    def add_graph(self, name: str, run: Run, kind: Kind = Kind.QUALITY, rows: int = 8) -> HeldSession:
+        session = HeldSession(run)
         roles = ("candidate", "reference") if kind is Kind.FIDELITY else ("candidate",)
         spec = self._spec(name, kind, "", rows)
         graph = Graph(name, 1, spec, session, roles, rows)
@@ -88,15 +78,15 @@ class House:
         self.loaded.scorers[name] = Scorer(spec, graph, None, "0" * 64)
         return session
 
-    def add_encoder(self, name: str, run: Run, rows: int = 8) -> FakeSession:
-        session = FakeSession(run)
+    def add_encoder(self, name: str, run: Run, rows: int = 8) -> HeldSession:
+        session = HeldSession(run)
         spec = EncoderSpec(name, 1, "", "MIT", Path(), True, _graph_spec(rows), ImageSpec((), 1, None), ())
         self.catalog.encoders[name] = spec
         self.loaded.graphs[name] = Graph(name, 1, spec, session, ("candidate",), rows)
         return session
 
-    def add_head(self, name: str, encoder: str, run: Run) -> FakeSession:
-        session = FakeSession(run)
+    def add_head(self, name: str, encoder: str, run: Run) -> HeldSession:
+        session = HeldSession(run)
         spec = self._spec(name, Kind.QUALITY, encoder, 8)
         self.catalog.scorers[name] = spec
         self.loaded.scorers[name] = Scorer(spec, self.loaded.graphs[encoder], session, "0" * 64)

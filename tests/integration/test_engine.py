@@ -20,7 +20,7 @@ from beholder.errors import (
     Unavailable,
 )
 from beholder.types import EncodedImage, Kind, Outcome, Priority, RawImage, Sample, SampleResult, Score, Tensor
-from fake_scorers import FakeSession, House, brightness, difference, embedding, first_of_embedding, grey_png
+from fake_scorers import HeldSession, House, brightness, difference, embedding, first_of_embedding, grey_png
 
 WAIT_S = 20.0
 
@@ -54,7 +54,7 @@ def value(outcome: Outcome) -> float:
     return outcome.value
 
 
-def hold(session: FakeSession) -> None:
+def hold(session: HeldSession) -> None:
     """Close the gate and forget the runs so far."""
     session.gate.clear()
     session.batches.clear()
@@ -201,24 +201,24 @@ def test_a_failed_batch_hurts_only_itself_and_the_lane_lives_on(house: House) ->
     session = house.add_graph("bright", brightness)
     house.add_graph("other", brightness)
     with running(house) as engine:
-        session.compute = _fail
+        session.function = _fail
         (result,) = ask(engine, [Sample(grey_png(1))], "bright", "other")
         assert isinstance(result["bright"], ScoringFailed)
         assert "out of memory" not in result["bright"].message
         assert value(result["other"]) == 1.0
-        session.compute = brightness
+        session.function = brightness
         assert value(ask(engine, [Sample(grey_png(2))], "bright")[0]["bright"]) == 2.0
 
 
 def test_repeated_failure_makes_a_scorer_not_ready_until_a_batch_succeeds(house: House) -> None:
     session = house.add_graph("bright", brightness)
     with running(house, cache_mb=0) as engine:
-        session.compute = _fail
+        session.function = _fail
         for _ in range(3):
             assert engine.not_ready_reason("bright") == ""
             ask(engine, [Sample(grey_png(1))], "bright")
         assert "failing" in engine.not_ready_reason("bright")
-        session.compute = brightness
+        session.function = brightness
         ask(engine, [Sample(grey_png(1))], "bright")
         assert engine.not_ready_reason("bright") == ""
 
@@ -228,7 +228,7 @@ def test_a_scorer_that_failed_is_ready_again_after_a_while_so_that_it_is_sent_so
 ) -> None:
     session = house.add_graph("bright", brightness)
     with running(house, cache_mb=0) as engine:
-        session.compute = _fail
+        session.function = _fail
         for _ in range(3):
             ask(engine, [Sample(grey_png(1))], "bright")
         assert "failing" in engine.not_ready_reason("bright")
