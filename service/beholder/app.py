@@ -106,7 +106,7 @@ async def _serve(service: Service) -> None:
         await health.drain()
         await asyncio.sleep(config.drain_delay_s)
         if not await asyncio.to_thread(engine.drain, config.drain_s):
-            log.warning("some calls were still in flight after %g s; they are cancelled", config.drain_s)
+            log.warning("some calls were still in flight after %g s; they end with UNAVAILABLE", config.drain_s)
         await asyncio.sleep(GRACE_S)
         stop = asyncio.create_task(asyncio.to_thread(engine.stop))
         await asyncio.wait([stop], timeout=GRACE_S)  # a batch that is stuck is not waited for

@@ -1,5 +1,6 @@
 """Values that travel between the rooms; they hold data and know nobody."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum
@@ -12,6 +13,8 @@ from beholder.errors import BeholderError
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
 Tensor = NDArray[np.generic]
+REQUEST_ID_FORM = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""What a caller may choose as the id of a request, in whole."""
 
 
 class Kind(Enum):

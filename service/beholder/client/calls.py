@@ -3,7 +3,6 @@
 Nothing here waits or touches a channel; the sync and the async client share it and only do the waiting.
 """
 
-import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,13 +14,12 @@ from beholder.client.retry import Retry
 from beholder.client.samples import ImageLike, Sample, images_of, read_image, read_sample
 from beholder.clock import Clock
 from beholder.errors import RETRYABLE, BeholderError, InvalidSample, code_of
-from beholder.types import Normalisation, Outcome, Priority
+from beholder.types import REQUEST_ID_FORM, Normalisation, Outcome, Priority
 from beholder.v1 import samples_pb2, scorer_service_pb2, scoring_service_pb2
 
 Q = TypeVar("Q")
 A = TypeVar("A")
 R = TypeVar("R")
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 Metadata = tuple[tuple[str, str], ...]
 
 
@@ -57,7 +55,7 @@ class Defaults:
         Raises:
             InvalidSample: a server would not take this request id.
         """
-        if request_id and not REQUEST_ID.fullmatch(request_id):
+        if request_id and not REQUEST_ID_FORM.fullmatch(request_id):
             wanted = "want 1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'"
             raise InvalidSample(f"request_id: {wanted}, got {request_id!r}", "request_id")
         wanted_s = self.timeout_s if timeout_s is None else timeout_s

@@ -159,8 +159,9 @@ class Engine:
         graphs = {scorer.graph.name for scorer in wanted}
         job = Job(samples, wanted, deadline_s, priority, request_id, on_result, self._sample_done)
         expected_s = self._expected_s(len(samples), graphs, priority, deadline_s)
-        self._admission.admit(len(samples) * len(graphs), _job_bytes(job), deadline_s, expected_s)
-        self._metrics.input_bytes.inc(_job_bytes(job))
+        size_bytes = sum(task.size_bytes for task in job.tasks)
+        self._admission.admit(len(samples) * len(graphs), size_bytes, deadline_s, expected_s)
+        self._metrics.input_bytes.inc(size_bytes)
         self._count_coming({name: len(samples) for name in graphs})
         pictures = Pictures(samples, lambda image: Picture(image, self._limits, self.clock, self._metrics))
         for task in job.tasks:
@@ -313,10 +314,6 @@ class Engine:
         with self._lock:
             for name, change in changes.items():
                 self._lanes[name].coming += change
-
-
-def _job_bytes(job: Job) -> int:
-    return sum(task.size_bytes for task in job.tasks)
 
 
 def _powers_of_two(largest: int) -> tuple[int, ...]:

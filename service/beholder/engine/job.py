@@ -38,7 +38,7 @@ class Job:
         on_result: Callable[[int, SampleResult], None] | None,
         on_sample_done: Callable[["SampleTask"], None],
     ) -> None:
-        self.samples, self.scorers = samples, scorers
+        self.scorers = scorers
         self.deadline_s, self.priority, self.request_id = deadline_s, priority, request_id
         self._on_result = on_result
         self._on_sample_done = on_sample_done

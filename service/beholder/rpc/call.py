@@ -2,9 +2,8 @@
 
 import contextlib
 import logging
-import re
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import grpc.aio
@@ -13,42 +12,50 @@ from beholder.clock import Clock
 from beholder.errors import BeholderError, Code, ScoringFailed, code_of
 from beholder.metrics import Metrics
 from beholder.rpc.status import status_of
+from beholder.types import REQUEST_ID_FORM
 
 log = logging.getLogger(__name__)
 Context = grpc.aio.ServicerContext[Any, Any]
 REQUEST_ID = "x-request-id"
-_REQUEST_ID_FORM = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def request_id_of(context: Context) -> str:
     """Return the caller's `x-request-id` where it is 1 to 64 of [A-Za-z0-9._-], else a new one."""
     for key, value in context.invocation_metadata() or ():
-        if key == REQUEST_ID and isinstance(value, str) and _REQUEST_ID_FORM.fullmatch(value):
+        if key == REQUEST_ID and isinstance(value, str) and REQUEST_ID_FORM.fullmatch(value):
             return value
     return uuid.uuid4().hex
 
 
-@contextlib.asynccontextmanager
-async def answering(method: str, context: Context, clock: Clock, metrics: Metrics) -> AsyncIterator[str]:
-    """Give the request id, count and time the call, and turn what it raises into a status."""
-    started, request_id = clock(), request_id_of(context)
+@contextlib.contextmanager
+def counted(method: str, request_id: str, clock: Clock, metrics: Metrics) -> Iterator[None]:
+    """Count and time one request; what it raises becomes a BeholderError, and what we did not foresee is logged."""
+    started = clock()
     code = Code.CANCELLED.name  # a caller that goes away ends this with no error of ours, wherever it stands
     try:
-        yield request_id
+        yield
         code = "OK"
     except BeholderError as error:
         code = code_of(error).name
-        await _abort(context, status_of(error, request_id))
-    except Exception:
+        raise
+    except Exception as error:
         code = Code.INTERNAL.name
         log.exception("%s failed (request %s)", method, request_id)
-        await _abort(context, status_of(ScoringFailed("the server failed; its log has the reason"), request_id))
+        raise ScoringFailed("the server failed; its log has the reason") from error
     finally:
         metrics.observe_request(method, code, clock() - started, request_id)
 
 
-async def _abort(context: Context, status: grpc.Status) -> None:
-    await context.abort(status.code, status.details, status.trailing_metadata)
+@contextlib.asynccontextmanager
+async def answering(method: str, context: Context, clock: Clock, metrics: Metrics) -> AsyncIterator[str]:
+    """Give the call's request id, count it, and turn what it raises into a status."""
+    request_id = request_id_of(context)
+    try:
+        with counted(method, request_id, clock, metrics):
+            yield request_id
+    except BeholderError as error:
+        status = status_of(error, request_id)
+        await context.abort(status.code, status.details, status.trailing_metadata)
 
 
 def deadline_of(context: Context, clock: Clock, default_s: float) -> float:

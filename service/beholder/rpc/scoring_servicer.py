@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, 
 from typing import Any
 
 from beholder.engine.engine import Engine
-from beholder.errors import BeholderError, Code, InputError, InvalidSample, ScoringFailed, code_of
+from beholder.errors import BeholderError, InputError, InvalidSample
 from beholder.metrics import Metrics
 from beholder.rpc import convert
-from beholder.rpc.call import Context, answering, deadline_of, log
+from beholder.rpc.call import Context, answering, counted, deadline_of
 from beholder.scoring.rank import rank
 from beholder.scoring.spec import ScorerSpec
 from beholder.types import Priority, Sample, SampleResult
@@ -111,24 +111,16 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
     async def _answer(
         self, message: pb.ScoreStreamRequest, context: Context, request_id: str
     ) -> pb.ScoreStreamResponse:
-        started, code = self._engine.clock(), Code.CANCELLED.name
+        clock = self._engine.clock
         deadline_s = self._deadline(context)
         if message.timeout_ms:
-            deadline_s = min(deadline_s, started + message.timeout_ms / 1e3)
+            deadline_s = min(deadline_s, clock() + message.timeout_ms / 1e3)
         try:
-            response = await self._score(message.request, deadline_s, request_id)
-            code = "OK"
-            return pb.ScoreStreamResponse(id=message.id, response=response)
+            with counted("ScoreStream.message", request_id, clock, self._metrics):
+                response = await self._score(message.request, deadline_s, request_id)
         except BeholderError as error:
-            code = code_of(error).name
             return pb.ScoreStreamResponse(id=message.id, error=convert.error_to(error))
-        except Exception:
-            log.exception("a message of a stream failed (request %s)", request_id)
-            code = Code.INTERNAL.name
-            failed = ScoringFailed("the server failed; its log has the reason")
-            return pb.ScoreStreamResponse(id=message.id, error=convert.error_to(failed))
-        finally:
-            self._metrics.observe_request("ScoreStream.message", code, self._engine.clock() - started, request_id)
+        return pb.ScoreStreamResponse(id=message.id, response=response)
 
 
 class _Stream:
