@@ -6,11 +6,15 @@ machine to machine, and a digest must depend on the pinned packages alone.
 
 import argparse
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnx
 import torch
+
+if TYPE_CHECKING:
+    from _golden import Golden, Peer
 
 OPSET = 17
 
@@ -19,6 +23,7 @@ def parse_arguments(weights: int = 0) -> argparse.Namespace:
     """Read `--output PATH` with `--weights FILE`, which must be there `weights` times, or `--golden`."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--output", type=Path, help="the .onnx file to write")
+    parser.add_argument("--map", action="store_true", help="write the graph that also draws the error map")
     parser.add_argument("--weights", type=Path, action="append", default=[], help="one for each [[source]], in order")
     parser.add_argument("--golden", action="store_true", help="write golden.json instead, with the peer's own program")
     arguments = parser.parse_args()
@@ -27,6 +32,39 @@ def parse_arguments(weights: int = 0) -> argparse.Namespace:
     if arguments.output and len(arguments.weights) != weights:
         parser.error(f"--weights: want {weights}, got {len(arguments.weights)}")
     return arguments
+
+
+def export_pair(
+    make: Callable[..., torch.nn.Module], golden: "Golden", peer: "Callable[[], Peer]", side_px: int, weights: int = 0
+) -> None:
+    """Do what the arguments say for a FIDELITY scorer: trace its graph, or its graph with the map, or ask its peer.
+
+    Args:
+        make: builds the module, from the weight files in order; a module that can draw has `map(candidate, reference)`,
+            which returns the scores (N,) and maps (N, H, W), 0 where nothing can be seen.
+        peer: imports the authors' program.
+        side_px: of the square images that the graph is traced on.
+    """
+    arguments = parse_arguments(weights)
+    if arguments.golden:
+        from _golden import write_golden
+
+        write_golden(golden, peer())
+    else:
+        module = make(*arguments.weights)
+        trace_pair(_Drawing(module) if arguments.map else module, arguments.output, side_px, with_map=arguments.map)
+
+
+class _Drawing(torch.nn.Module):
+    """A scorer that also draws its error map."""
+
+    def __init__(self, scorer: torch.nn.Module) -> None:
+        super().__init__()
+        self.scorer = scorer
+
+    def forward(self, candidate: torch.Tensor, reference: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        scores, maps = self.scorer.map(candidate, reference)
+        return scores, maps
 
 
 def trace(
@@ -57,12 +95,13 @@ def trace(
     save(onnx.load(output), output)
 
 
-def trace_pair(module: torch.nn.Module, output: Path, side_px: int) -> None:
+def trace_pair(module: torch.nn.Module, output: Path, side_px: int, *, with_map: bool = False) -> None:
     """Trace a FIDELITY scorer of two uint8 images of any one size, on examples of `side_px`."""
     example = torch.zeros(1, side_px, side_px, 3, dtype=torch.uint8)
     axes = {0: "batch", 1: "height", 2: "width"}
-    dynamic = {"candidate": axes, "reference": axes, "score": {0: "batch"}}
-    trace(module, {"candidate": example, "reference": example}, ["score"], dynamic, output)
+    dynamic = {"candidate": axes, "reference": axes, "score": {0: "batch"}} | ({"map": axes} if with_map else {})
+    outputs = ["score", "map"] if with_map else ["score"]
+    trace(module, {"candidate": example, "reference": example}, outputs, dynamic, output)
 
 
 def save(model: onnx.ModelProto, output: Path) -> None:

@@ -6,6 +6,7 @@ The images are those of tests/assets and, as `shared:PATH`, of the folder of ref
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -46,6 +47,35 @@ IMAGES = (
 )
 """Candidates for scorers of one image; the last two are harmless, and a safety scorer takes them for unsafe."""
 
+Peer = Callable[[U8, U8], float]
+"""The authors' own program: the score of (candidate, reference), RGB of shape (H, W, 3)."""
+
+
+@dataclass(frozen=True)
+class Golden:
+    """What golden.json says of a FIDELITY scorer beside the numbers.
+
+    Attributes:
+        file: the scorer's export.py.
+        peer: the authors' program and its version.
+        how: the call that is made, for people.
+        tolerance: the most that a score may differ, and `reason` why that much.
+        min_side_px: pairs with a smaller side are left out.
+        identity: the score of equal images; None is the best end of the range, exactly.
+        is_symmetric: whether candidate and reference may change places.
+        turns: "scene distortion" pairs (of tests/golden) where the peer too prefers more of a distortion.
+    """
+
+    file: str
+    peer: str
+    how: str
+    tolerance: float
+    reason: str
+    min_side_px: int = 1
+    identity: float | None = None
+    is_symmetric: bool = True
+    turns: tuple[str, ...] = ()
+
 
 def path_of(asset: str) -> Path:
     """Return where an asset lies."""
@@ -71,28 +101,23 @@ def do_without(*names: str) -> None:
         sys.modules.setdefault(name, stand_in)
 
 
-def write_golden(
-    folder: Path, score: Callable[[U8, U8], float], *, peer: str, how: str, tolerance: float, reason: str
-) -> None:
-    """Write golden.json of `folder`.
-
-    Args:
-        score: the peer's score of (candidate, reference).
-        peer: its name and version.
-        how: the call that was made, for people.
-        tolerance: the most that a score may differ, and `reason` why that much.
-    """
+def write_golden(golden: Golden, peer: Peer) -> None:
+    """Write golden.json of a FIDELITY scorer: what the peer says of `PAIRS`."""
     cases = [
         {
             "candidate": candidate,
             "reference": reference,
-            "expected": {"value": score(load(candidate), load(reference))},
-            "tolerance": tolerance,
-            "reason": reason,
+            "expected": {"value": peer(load(candidate), load(reference))},
+            "tolerance": golden.tolerance,
+            "reason": golden.reason,
         }
         for candidate, reference in PAIRS
+        if min(load(reference).shape[:2]) >= golden.min_side_px
     ]
-    _write(folder, peer, how, cases)
+    laws: dict[str, Any] = {} if golden.identity is None else {"identity": golden.identity}
+    laws |= {} if golden.is_symmetric else {"is_symmetric": False}
+    laws |= {"turns": list(golden.turns)} if golden.turns else {}
+    _write(Path(golden.file).parent, golden.peer, golden.how, cases, laws)
 
 
 def write_image_golden(
@@ -120,6 +145,6 @@ def write_image_golden(
     _write(folder, peer, how, cases)
 
 
-def _write(folder: Path, peer: str, how: str, cases: list[dict[str, Any]]) -> None:
-    text = json.dumps({"peer": peer, "how": how, "cases": cases}, indent=2)
-    (folder / "golden.json").write_text(text + "\n", encoding="utf-8")
+def _write(folder: Path, peer: str, how: str, cases: list[dict[str, Any]], laws: dict[str, Any] | None = None) -> None:
+    golden = {"peer": peer, "how": how} | ({"laws": laws} if laws else {}) | {"cases": cases}
+    (folder / "golden.json").write_text(json.dumps(golden, indent=2) + "\n", encoding="utf-8")

@@ -7,7 +7,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from _export import parse_arguments, trace_pair
+from _export import export_pair
+from _golden import Golden, Peer, do_without, to_unit
 
 FLOOR = 1e-8
 """Added to the mean squared error, as piq 0.8 does: the same image twice has 80 dB, not infinity."""
@@ -24,26 +25,21 @@ class Psnr(torch.nn.Module):
         return (-10 * torch.log10(error + FLOOR)).clamp(0, 80)
 
 
-def write_golden_json() -> None:
-    """Ask piq, in float64."""
-    from _golden import do_without, to_unit, write_golden
-
+def peer() -> Peer:
+    """Return piq's, in float64."""
     do_without("torchvision", "torchvision.models", "torchvision.models.utils")
     import piq
 
-    write_golden(
-        Path(__file__).parent,
-        lambda candidate, reference: float(piq.psnr(to_unit(candidate), to_unit(reference))),
-        peer="piq 0.8.0",
-        how="piq.psnr(candidate, reference, data_range=1.0) in float64",
-        tolerance=2e-5,
-        reason="float32 rounding of a logarithm: 80 dB has steps of 8e-6",
-    )
+    return lambda candidate, reference: float(piq.psnr(to_unit(candidate), to_unit(reference)))
 
+
+GOLDEN = Golden(
+    __file__,
+    peer="piq 0.8.0",
+    how="piq.psnr(candidate, reference, data_range=1.0) in float64",
+    tolerance=2e-5,
+    reason="float32 rounding of a logarithm: 80 dB has steps of 8e-6",
+)
 
 if __name__ == "__main__":
-    arguments = parse_arguments()
-    if arguments.golden:
-        write_golden_json()
-    else:
-        trace_pair(Psnr(), arguments.output, side_px=16)
+    export_pair(Psnr, GOLDEN, peer, side_px=16)

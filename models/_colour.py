@@ -1,0 +1,29 @@
+"""Colour for the graphs of scorers: from sRGB bytes to what a paper computes on."""
+
+from collections.abc import Sequence
+
+import torch
+
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of R, G and B in BT.601's luma, on [0, 1] without an offset."""
+YIQ = (LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+"""NTSC's luma and two chroma axes, with the digits that MATLAB and piq use."""
+
+
+def to_unit_planes(pixels: torch.Tensor) -> torch.Tensor:
+    """Turn uint8 (N, H, W, 3) into float32 (N, 3, H, W) of 0 to 1."""
+    return pixels.permute(0, 3, 1, 2).to(torch.float32) / 255
+
+
+def mix(planes: torch.Tensor, matrix: Sequence[Sequence[float]]) -> torch.Tensor:
+    """Multiply the channels at each pixel by a matrix (K, C): (N, C, H, W) to (N, K, H, W)."""
+    weights = torch.tensor(matrix, dtype=planes.dtype)
+    return torch.nn.functional.conv2d(planes, weights[:, :, None, None])
+
+
+def linearise(planes: torch.Tensor) -> torch.Tensor:
+    """Turn sRGB values of 0 to 1 into light of 0 to 1 (IEC 61966-2-1)."""
+    dark = planes / 12.92
+    # The power's base is kept above 0 where it is not chosen, so that no branch is ever NaN.
+    bright = ((planes.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4
+    return torch.where(planes <= 0.04045, dark, bright)
