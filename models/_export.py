@@ -14,7 +14,7 @@ import onnx
 import torch
 
 if TYPE_CHECKING:
-    from _golden import Golden, Peer
+    from _golden import Golden, ImagePeer, Peer
 
 OPSET = 17
 
@@ -53,6 +53,32 @@ def export_pair(
     else:
         module = make(*arguments.weights)
         trace_pair(_Drawing(module) if arguments.map else module, arguments.output, side_px, with_map=arguments.map)
+
+
+def export_image(
+    make: Callable[..., torch.nn.Module],
+    golden: "Golden",
+    peer: "Callable[[], ImagePeer]",
+    side_px: int,
+    weights: int = 0,
+) -> None:
+    """Do what the arguments say for a scorer of one image of any size: trace its graph, or ask its peer.
+
+    Args:
+        make: builds the module, from the weight files in order; its `forward(candidate)` maps uint8 (N, H, W, 3) to
+            scores (N,).
+        peer: imports the authors' program.
+        side_px: of the square image that the graph is traced on.
+    """
+    arguments = parse_arguments(weights)
+    if arguments.golden:
+        from _golden import write_quality_golden
+
+        write_quality_golden(golden, peer())
+    else:
+        example = {"candidate": torch.zeros(1, side_px, side_px, 3, dtype=torch.uint8)}
+        dynamic = {"candidate": {0: "batch", 1: "height", 2: "width"}, "score": {0: "batch"}}
+        trace(make(*arguments.weights), example, ["score"], dynamic, arguments.output)
 
 
 class _Drawing(torch.nn.Module):

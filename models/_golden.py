@@ -49,18 +49,20 @@ IMAGES = (
 
 Peer = Callable[[U8, U8], float]
 """The authors' own program: the score of (candidate, reference), RGB of shape (H, W, 3)."""
+ImagePeer = Callable[[U8], float]
+"""The authors' own program for one image: the score of a candidate, RGB of shape (H, W, 3)."""
 
 
 @dataclass(frozen=True)
 class Golden:
-    """What golden.json says of a FIDELITY scorer beside the numbers.
+    """What golden.json says of a scorer beside the numbers; the last three are for FIDELITY.
 
     Attributes:
         file: the scorer's export.py.
         peer: the authors' program and its version.
         how: the call that is made, for people.
         tolerance: the most that a score may differ, and `reason` why that much.
-        min_side_px: pairs with a smaller side are left out.
+        min_side_px: pairs and images with a smaller side are left out.
         identity: the score of equal images; None is the best end of the range, exactly.
         is_symmetric: whether candidate and reference may change places.
         turns: "scene distortion" pairs (of tests/golden) where the peer too prefers more of a distortion.
@@ -120,6 +122,21 @@ def write_golden(golden: Golden, peer: Peer) -> None:
     _write(Path(golden.file).parent, golden.peer, golden.how, cases, laws)
 
 
+def write_quality_golden(golden: Golden, peer: ImagePeer) -> None:
+    """Write golden.json of a scorer of one image at native size: what the peer says of `IMAGES`."""
+    cases = [
+        {
+            "candidate": candidate,
+            "expected": {"value": peer(load(candidate))},
+            "tolerance": golden.tolerance,
+            "reason": golden.reason,
+        }
+        for candidate in IMAGES
+        if min(load(candidate).shape[:2]) >= golden.min_side_px
+    ]
+    _write(Path(golden.file).parent, golden.peer, golden.how, cases)
+
+
 def write_image_golden(
     folder: Path,
     score: Callable[[str], tuple[float, dict[str, float]]],
@@ -128,7 +145,7 @@ def write_image_golden(
     how: str,
     tolerance: Callable[[str], tuple[float, str]],
 ) -> None:
-    """Write golden.json of `folder`, a scorer of one image.
+    """Write golden.json of `folder`, a scorer of one image with labels, or with preparation of its own.
 
     Args:
         score: the peer's score of an asset, and its labels.
