@@ -118,6 +118,7 @@ class House:
             encoder=encoder,
             labels=(),
             top_labels=0,
+            map=None,
         )
 
 

@@ -40,6 +40,7 @@ class _Ask:
     priority: Priority
     timeout_s: float
     request_id: str
+    explain: bool
 
     def begin(self, samples: Sequence[types.Sample | InputError]) -> Job:
         """Hand samples to the engine."""
@@ -49,6 +50,7 @@ class _Ask:
             deadline_s=self.engine.clock() + self.timeout_s,
             priority=self.priority,
             request_id=self.request_id,
+            explain=self.explain,
         )
 
     def refusal(self, error: BeholderError) -> Result:
@@ -81,11 +83,12 @@ class Embedded:
         references: ImageLike | Iterable[ImageLike | None] | None = None,
         prompts: str | Iterable[str | None] | None = None,
         priority: Priority = Priority.INTERACTIVE,
+        explain: bool = False,
         timeout_s: float | None = None,
         request_id: str = "",
     ) -> list[Result]:
         """Score candidates in one request; see `Client.score`. Nothing is retried: a full queue is the caller's own."""
-        ask = self._ask(scorers, panel, priority, timeout_s, request_id)
+        ask = self._ask(scorers, panel, priority, timeout_s, request_id, explain)
         samples = [offer(sample, index) for index, sample in enumerate(samples_of(candidates, references, prompts))]
         return [Result(outcomes) for outcomes in ask.begin(samples).wait()]
 
@@ -96,12 +99,13 @@ class Embedded:
         scorers: Sequence[str] = (),
         panel: str = "",
         priority: Priority = Priority.INTERACTIVE,
+        explain: bool = False,
         timeout_s: float | None = None,
         request_id: str = "",
         in_flight: int = 32,
     ) -> Generator[tuple[int, Result]]:
         """Score samples as they come, any number of them; see `Client.score_stream`."""
-        ask = self._ask(scorers, panel, priority, timeout_s, request_id)
+        ask = self._ask(scorers, panel, priority, timeout_s, request_id, explain)
         inbox: SimpleQueue[Event | int] = SimpleQueue()
         slots, is_closed = Semaphore(in_flight), Flag()
         Thread(target=feed, args=(samples, slots, is_closed, inbox), daemon=True).start()
@@ -191,11 +195,18 @@ class Embedded:
         self.close()
 
     def _ask(
-        self, scorers: Sequence[str], panel: str, priority: Priority, timeout_s: float | None, request_id: str
+        self,
+        scorers: Sequence[str],
+        panel: str,
+        priority: Priority,
+        timeout_s: float | None,
+        request_id: str,
+        explain: bool = False,
     ) -> _Ask:
         names = [scorers] if isinstance(scorers, str) else scorers
         specs = self._engine.catalog.resolve(names, panel)
-        return _Ask(self._engine, specs, priority, self._timeout_s if timeout_s is None else timeout_s, request_id)
+        wanted_s = self._timeout_s if timeout_s is None else timeout_s
+        return _Ask(self._engine, specs, priority, wanted_s, request_id, explain)
 
     def _describe(self, spec: ScorerSpec, card: str = "") -> ScorerInfo:
         return wire.scorer_from(convert.scorer_to(spec, self._engine.not_ready_reason(spec.name), card))
@@ -216,9 +227,19 @@ def describe(config: Config, name: str = "") -> list[ScorerInfo]:
     return [wire.scorer_from(convert.scorer_to(spec, _absent(spec, catalog))) for spec in specs]
 
 
+def exported(config: Config, panel: str) -> tuple[str, ...]:
+    """Return the scorers of a panel whose graphs are there; none where there is no such panel.
+
+    Raises:
+        ConfigError: a scorer folder is wrong.
+    """
+    catalog = load_catalog([Path(folder) for folder in config.models] or [shipped_models()])
+    return tuple(name for name in catalog.panels.get(panel, ()) if not _absent(catalog.scorers[name], catalog))
+
+
 def _absent(spec: ScorerSpec, catalog: Catalog) -> str:
     needed = [*([catalog.encoders[spec.encoder]] if spec.encoder else []), spec]
-    absent = [one.name for one in needed if not one.graph.file.path.exists()]
+    absent = [one.name for one in needed if not one.is_exported("cpu")]
     return f"run `beholder export {' '.join(absent)}`" if absent else ""
 
 

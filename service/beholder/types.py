@@ -94,11 +94,26 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorMap:
+    """Where a candidate differs from its reference, as one scorer sees it.
+
+    Attributes:
+        png: a grey image of 8 bits, of the candidate's size: 0 where no error is seen, 255 where it is `high` or more.
+        meaning: what the number at a pixel is, for people.
+    """
+
+    png: bytes
+    high: float
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
-    """One scorer's answer: a finite float, with its labels from likely to unlikely where it has any."""
+    """One scorer's answer: a finite float, with its labels from likely to unlikely and its map where it has any."""
 
     value: float
     labels: tuple[Label, ...] = ()
+    map: ErrorMap | None = None
 
 
 Outcome = Score | BeholderError

@@ -70,16 +70,23 @@ def on_cuda() -> Find:
     return finder("cuda")
 
 
-def finder(device: str) -> Find:
+@pytest.fixture(scope="session")
+def drawn() -> Find:
+    """Return a function that loads a scorer with the graph that draws, by name."""
+    return finder("cpu", draws=True)
+
+
+def finder(device: str, *, draws: bool = False) -> Find:
     """Load each scorer once, and skip the tests of one whose graph was not built."""
 
     @functools.cache
     def find(name: str) -> Scorer:
         spec = CATALOG.scorers[name]
         for part in filter(None, (CATALOG.encoders.get(spec.encoder), spec)):
-            if not part.graph.file.path.exists():
+            if not part.is_exported(device):
                 pytest.skip(f"{name}: run `beholder export {part.name}`")
-        return load_scorers(CATALOG, (name,), Device(device, 0, 1), 0).scorers[name]
+        loaded = load_scorers(CATALOG, (name,), Device(device, 0, 1), 0)
+        return (loaded.drawing if draws else loaded.scorers)[name]
 
     return find
 
@@ -140,7 +147,7 @@ def test_a_score_equals_its_peers(on_cpu: Find, name: str, case: dict[str, Any])
         assert values(score)[label] == pytest.approx(value, abs=case["tolerance"], rel=0), label
 
 
-def crops(scorer: Scorer) -> list[tuple[Image, Image]]:
+def crops(scorer: Scorer) -> list[tuple[RawImage, RawImage]]:
     """Cut pairs of one size out of the scenes and their distorted versions, large enough for the scorer."""
     files = [
         ("landscape-q30.jpg", "landscape.png"),
@@ -193,6 +200,23 @@ def test_the_same_image_twice_has_the_best_score_there_is(on_cpu: Find, name: st
     best = laws(name).get("identity", high if scorer.spec.direction is Direction.HIGHER_IS_BETTER else low)
     [score] = run(scorer, [(image, image)])
     assert score.value == best
+
+
+@pytest.mark.parametrize("name", [name for name in FIDELITY if CATALOG.scorers[name].map])
+def test_a_map_has_the_size_of_its_images_and_is_black_where_they_agree(on_cpu: Find, drawn: Find, name: str) -> None:
+    plain, scorer = on_cpu(name), drawn(name)
+    for candidate, reference in crops(plain):
+        rows = [{"candidate": image, "reference": reference.pixels} for image in (candidate.pixels, reference.pixels)]
+        outputs = scorer.graph.session.run(stack(rows))
+        [score, best] = outputs["score"].tolist()
+        [errors, none] = outputs["map"]
+        assert errors.shape == candidate.pixels.shape[:2]
+        assert errors.min() >= 0
+        assert np.isfinite(errors).all()
+        assert not none.any()
+        [alone] = run(plain, [(candidate, reference)])
+        assert score == pytest.approx(alone.value, rel=BATCH_TOLERANCE, abs=BATCH_TOLERANCE)
+        assert (errors.mean() > 0) == (score != best)
 
 
 @pytest.mark.parametrize("name", FIDELITY)

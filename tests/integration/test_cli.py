@@ -179,6 +179,33 @@ def test_compare_asks_all_fidelity_scorers(type_: Type) -> None:
     assert good["scores"]["ssim"]["value"] > worse["scores"]["ssim"]["value"]
 
 
+@pytest.mark.parametrize("how", [[], ["--embedded"]])
+def test_compare_draws_reference_candidate_and_map_side_by_side(type_: Type, how: list[str], tmp_path: Path) -> None:
+    picture = tmp_path / "errors.png"
+    said = type_("compare", REFERENCE, GOOD, WORSE, "-s", "psnr,ssim", "--map", str(picture), *how)
+    assert said.code == 0
+    assert "errors.png: reference, candidate, map (ssim: 1 - SSIM" in said.err
+    drawn = np.asarray(Image.open(picture))
+    assert drawn.shape == (2 * 144, 3 * 192, 3)
+    with Image.open(REFERENCE) as reference:
+        assert (drawn[:144, :192] == np.asarray(reference)).all()
+    good, worse = drawn[:144, 384:], drawn[144:, 384:]
+    assert worse.mean() > good.mean() > 0
+
+
+def test_a_map_of_scorers_that_draw_none_names_those_that_do(type_: Type, tmp_path: Path) -> None:
+    said = type_("compare", REFERENCE, GOOD, "-s", "psnr", "--map", str(tmp_path / "errors.png"))
+    assert (said.code, said.out) == (2, "")
+    assert "--map: no scorer asked draws a map; these do: ssim" in said.err
+
+
+def test_a_map_of_candidates_that_failed_is_not_written(type_: Type, folder: Path, tmp_path: Path) -> None:
+    said = type_("compare", REFERENCE, str(folder / "broken.png"), "-s", "ssim", "--map", str(tmp_path / "errors.png"))
+    assert said.code == 1
+    assert "errors.png was not written: ssim scored no candidate" in said.err
+    assert not (tmp_path / "errors.png").exists()
+
+
 def test_rank_writes_the_best_first(type_: Type) -> None:
     said = type_("rank", WORSE, GOOD, "--scorers", "ssim=1,psnr=0.5", "-r", REFERENCE)
     assert said.code == 0

@@ -1,6 +1,7 @@
 """What callers write, against a real server and in-process: the same words, the same answers."""
 
 import asyncio
+import io
 import itertools
 import signal
 import threading
@@ -125,6 +126,20 @@ def test_scores_equal_scikit_image(caller: Caller) -> None:
     (result,) = caller.score(GOOD, scorers="psnr", references=REFERENCE)
     peer = metrics.peak_signal_noise_ratio(pixels(REFERENCE), pixels(GOOD), data_range=255)
     assert result["psnr"].value == pytest.approx(peer, abs=1e-3)
+
+
+def test_a_map_comes_with_the_scores_that_draw_one_where_it_is_asked_for(caller: Caller) -> None:
+    (result,) = caller.score(WORSE, scorers=OURS, references=REFERENCE, explain=True)
+    assert result["psnr"].map is None
+    drawn = result["ssim"].map
+    assert drawn
+    with Image.open(io.BytesIO(drawn.png)) as image:
+        assert (image.mode, image.size) == ("L", (192, 144))
+    ((_, streamed),) = caller.score_stream([Sample(WORSE, REFERENCE)], scorers=["ssim"], explain=True)
+    assert streamed["ssim"].map == drawn
+    ((_, plain),) = caller.score_stream([Sample(WORSE, REFERENCE)], scorers=["ssim"])
+    assert plain["ssim"].map is None
+    assert [scorer.name for scorer in caller.scorers() if scorer.draws and scorer.ready] == ["ssim"]
 
 
 def test_every_candidate_may_have_its_own_reference(caller: Caller) -> None:

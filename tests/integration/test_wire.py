@@ -119,6 +119,31 @@ def test_raw_pixels_score_like_the_same_image_encoded(scoring: ScoringServiceStu
     assert first.results[0].score.value == second.results[0].score.value
 
 
+def test_a_score_brings_a_map_of_the_images_size_only_where_one_is_asked_for(scoring: ScoringServiceStub) -> None:
+    one_side = np.zeros((48, 64, 3), np.uint8)
+    one_side[:, 40:] = 200
+    black, lit = (
+        samples_pb2.Image(raw=samples_pb2.RawImage(width_px=64, height_px=48, rgb=pixels.tobytes()))
+        for pixels in (np.zeros_like(one_side), one_side)
+    )
+    samples = [samples_pb2.Sample(candidate=lit, reference=black), pair(png(9), png(9))]
+    plain = scoring.Score(pb.ScoreRequest(samples=samples, scorers=["ssim"]), timeout=TIMEOUT_S)
+    explained = scoring.Score(
+        pb.ScoreRequest(samples=samples, scorers=["ssim", "psnr"], explain=True), timeout=TIMEOUT_S
+    )
+    assert not any(sample.results[0].score.HasField("map") for sample in plain.samples)
+    differs, same = explained.samples
+    assert differs.results[0].score.value == pytest.approx(plain.samples[0].results[0].score.value, abs=1e-6)
+    assert not differs.results[1].score.HasField("map"), "psnr draws none"
+    drawn = np.asarray(Image.open(io.BytesIO(differs.results[0].score.map.png)))
+    assert drawn.shape == (48, 64)
+    assert drawn[:, :34].max() == 0
+    assert drawn[:, 46:].min() > 128
+    assert differs.results[0].score.map.high == 1.0
+    assert differs.results[0].score.map.meaning
+    assert not np.asarray(Image.open(io.BytesIO(same.results[0].score.map.png))).any()
+
+
 def test_panels_are_listed(channel: grpc.Channel) -> None:
     listed = ScorerServiceStub(channel).ListScorers(scorer_service_pb2.ListScorersRequest())
     assert "fidelity" in [panel.name for panel in listed.panels]
@@ -301,6 +326,8 @@ def test_scorers_are_described_with_card_digest_and_readiness(channel: grpc.Chan
     assert ssim.direction == scorers_pb2.DIRECTION_HIGHER_IS_BETTER
     assert ssim.inputs.reference
     assert ssim.ready
+    assert ssim.draws
+    assert not scorers["psnr"].draws
     assert len(ssim.digest) == 64
     assert not scorers["image-safety"].ready
     card = stub.GetScorer(scorer_service_pb2.GetScorerRequest(name="ssim")).scorer.card

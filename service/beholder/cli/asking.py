@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -34,10 +34,10 @@ class Where:
     environ: Mapping[str, str]
 
     @contextmanager
-    def open(self, scorers: Sequence[str] = ()) -> "Iterator[Client | Embedded]":
-        """Connect, or build an engine of these scorers (of all, where none is named)."""
+    def open(self, scorers: Sequence[str] = (), panel: str = "") -> "Iterator[Client | Embedded]":
+        """Connect, or build an engine of these scorers, else of this panel's where there is one, else of all."""
         if self.is_embedded:
-            with self._embedded(scorers) as embedded:
+            with self._embedded(scorers, panel) as embedded:
                 yield embedded
             return
         address = self.address or config_from(self.environ).address
@@ -48,11 +48,13 @@ class Where:
                 hint = "start a server with `beholder serve`, or add --embedded"
                 raise click.ClickException(f"{address} does not answer; {hint} ({error.message})") from error
 
-    def _embedded(self, scorers: Sequence[str]) -> "Embedded":
+    def _embedded(self, scorers: Sequence[str], panel: str) -> "Embedded":
         # Here, so that commands which only ask a server start without loading one.
-        from beholder.embedded import Embedded
+        from beholder.embedded import Embedded, exported
 
-        config = config_from(self.environ, **({"scorers": tuple(scorers)} if scorers else {}))
+        config = config_from(self.environ)
+        if names := tuple(scorers) or exported(config, panel):
+            config = replace(config, scorers=names)
         with Console(stderr=True).status("loading scorers"):
             return Embedded(config, timeout_s=self.timeout_s)
 
@@ -93,11 +95,14 @@ def choose_scorers(
     names: Sequence[str],
     panel: str = "",
     *,
+    default_panel: str = "",
     has_reference: bool,
     has_prompt: bool,
     only_fidelity: bool = False,
 ) -> list[ScorerInfo]:
     """Find the scorers to ask: those named, a panel's, or all that are ready and have what they need.
+
+    Where neither names nor a panel is given, those of `default_panel` are looked at alone, if whoever is asked has it.
 
     Raises:
         ScorerNotFound: a scorer that nobody knows.
@@ -114,10 +119,12 @@ def choose_scorers(
     if names:
         chosen = [known.get(name) or caller.scorer(name) for name in dict.fromkeys(names)]
     else:
+        usual = caller.panels().get(default_panel, known)
         able = [
             scorer
-            for scorer in known.values()
-            if (has_reference or not scorer.needs_reference)
+            for name, scorer in known.items()
+            if name in usual
+            and (has_reference or not scorer.needs_reference)
             and (has_prompt or not scorer.needs_prompt)
             and (scorer.needs_reference or not only_fidelity)
         ]

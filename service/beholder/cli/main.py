@@ -12,9 +12,10 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 from click.shell_completion import get_completion_class
 
+from beholder.cli.compare import compare
 from beholder.cli.export import export
 from beholder.cli.rank import rank
-from beholder.cli.score import compare, score
+from beholder.cli.score import score
 from beholder.cli.scorers import scorers
 from beholder.cli.serve import serve
 from beholder.errors import BeholderError, ConfigError, InputError
@@ -29,10 +30,10 @@ def beholder() -> None:
 
     \b
     beholder serve                            a server on 127.0.0.1:50051
-    beholder score photo.jpg                  every score there is, as a table
+    beholder score photo.jpg                  how good, how safe, what it shows
     beholder score photos/ --json             a folder, one line per image
     beholder score photo.jpg --embedded       without a server
-    beholder compare original.png small.jpg   how near to the original
+    beholder compare original.png small.jpg   how near; --map draws where not
     beholder rank *.png --scorers open-nsfw   from best to worst
     beholder scorers open-nsfw                what it measures, and where it fails
 

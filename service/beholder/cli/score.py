@@ -1,4 +1,4 @@
-"""`beholder score` and `beholder compare`: images go over one stream, results are written as they come, in order."""
+"""`beholder score`: images go over one stream, results are written as they come, in order."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def _format_options(function: Callable[..., Any]) -> Callable[..., Any]:
+def format_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --json and --csv, which the function gets as `format_`."""
     for flag, what in (("--csv", "CSV, a line for each image."), ("--json", "JSON, a line for each image.")):
         function = click.option(flag, "format_", flag_value=flag.strip("-"), help=f"Write {what}")(function)
     return function
@@ -27,12 +28,18 @@ def _format_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(), metavar="IMAGE...")
-@click.option("--scorers", "-s", default="", metavar="NAMES", help="Scorers, with commas.  [default: all that can]")
+@click.option(
+    "--scorers",
+    "-s",
+    default="",
+    metavar="NAMES",
+    help="Scorers, with commas.  [default: the panel overview, or fidelity with --reference]",
+)
 @click.option("--panel", "-p", default="", metavar="NAME", help="A named list of scorers.")
 @click.option("--reference", "-r", type=click.Path(exists=True, path_type=Path), metavar="REF",
               help="What images are compared to: a file, or a folder of files of the same names.")  # fmt: skip
 @click.option("--prompt", default="", metavar="TEXT", help="What images should show.")
-@_format_options
+@format_options
 @where_options
 def score(
     images: Sequence[str],
@@ -54,28 +61,17 @@ def score(
     """
     found = find_images(images)
     names = names_in(scorers)
-    with where.open(names) as caller:
-        chosen = choose_scorers(caller, names, panel, has_reference=reference is not None, has_prompt=bool(prompt))
-        return _write(caller, found, reference, prompt, chosen, format_)
-
-
-@click.command()
-@click.argument("reference", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.argument("candidates", nargs=-1, required=True, type=click.Path(), metavar="CANDIDATE...")
-@click.option("--scorers", "-s", default="", metavar="NAMES", help="Scorers, with commas.  [default: all FIDELITY]")
-@_format_options
-@where_options
-def compare(reference: Path, candidates: Sequence[str], scorers: str, format_: str | None, where: Where) -> int:
-    """Compare images to a reference.
-
-    \b
-    beholder compare original.png q90.jpg q50.jpg
-    """
-    found = find_images(candidates)
-    names = names_in(scorers)
-    with where.open(names) as caller:
-        chosen = choose_scorers(caller, names, has_reference=True, has_prompt=False, only_fidelity=True)
-        return _write(caller, found, reference, "", chosen, format_)
+    usual = "fidelity" if reference else "overview"
+    with where.open(names, panel or usual) as caller:
+        chosen = choose_scorers(
+            caller,
+            names,
+            panel,
+            default_panel=usual,
+            has_reference=reference is not None,
+            has_prompt=bool(prompt),
+        )
+        return write_results(caller, found, reference, prompt, chosen, format_)
 
 
 def in_order(pairs: Iterable[tuple[int, T]]) -> Iterator[T]:
@@ -89,22 +85,30 @@ def in_order(pairs: Iterable[tuple[int, T]]) -> Iterator[T]:
             wanted += 1
 
 
-def _write(
+def write_results(
     caller: "Client | Embedded",
     images: Sequence[Found],
     reference: Path | None,
     prompt: str,
     scorers: Sequence[ScorerInfo],
     format_: str | None,
+    explained: list[Result] | None = None,
 ) -> int:
-    """Write one line for each image and return the exit code."""
+    """Write one line for each image and return the exit code.
+
+    Args:
+        explained: filled with the results, which then have maps; None asks for none.
+    """
     shown = [click.format_filename(image.path) for image in images]
     report = report_of(format_, shown, scorers)
     for line in report.head():
         click.echo(line)
     failed = 0
     with Screen(len(images), "scoring") as screen:
-        for candidate, result in zip(shown, _results(caller, images, reference, prompt, scorers), strict=True):
+        results = _results(caller, images, reference, prompt, scorers, explained is not None)
+        for candidate, result in zip(shown, results, strict=True):
+            if explained is not None:
+                explained.append(result)
             screen.write(report.row(candidate, result))
             screen.step()
             failed += not result.ok
@@ -121,6 +125,7 @@ def _results(
     reference: Path | None,
     prompt: str,
     scorers: Sequence[ScorerInfo],
+    explain: bool,
 ) -> Iterator[Result]:
     samples = (
         Sample(image.path, reference_for(image, reference) if reference else None, prompt or None) for image in images
@@ -128,4 +133,4 @@ def _results(
     names = [scorer.name for scorer in scorers]
     # Nobody waits for one image among many: others' interactive calls go first.
     priority = Priority.INTERACTIVE if len(images) == 1 else Priority.BATCH
-    return in_order(caller.score_stream(samples, scorers=names, priority=priority))
+    return in_order(caller.score_stream(samples, scorers=names, priority=priority, explain=explain))

@@ -61,6 +61,7 @@ def _show(scorer: ScorerInfo) -> None:
         ("name", f"{scorer.name}@{scorer.version}"),
         ("kind", f"{scorer.kind.name}, {scorer.direction.name}, {_range(scorer)}"),
         ("needs", f"{_needs(scorer)}, each side at least {scorer.min_side_px} px"),
+        ("draws", "where the error is" if scorer.draws else "no map"),
         ("licence", scorer.licence),
         ("digest", scorer.digest),
         ("ready", "yes" if scorer.ready else scorer.not_ready_reason),
@@ -89,6 +90,7 @@ def _object(scorer: ScorerInfo) -> dict[str, Any]:
         "licence": scorer.licence,
         "digest": scorer.digest,
         "encoder": scorer.encoder,
+        "draws": scorer.draws,
         "ready": scorer.ready,
         "not_ready_reason": scorer.not_ready_reason,
     } | ({"card": scorer.card} if scorer.card else {})

@@ -64,11 +64,12 @@ class AsyncClient:
         references: ImageLike | Iterable[ImageLike | None] | None = None,
         prompts: str | Iterable[str | None] | None = None,
         priority: Priority = Priority.INTERACTIVE,
+        explain: bool = False,
         timeout_s: float | None = None,
         request_id: str = "",
     ) -> list[Result]:
         """Score candidates in one request; see `Client.score`."""
-        ask = Ask(scorers, panel, priority)
+        ask = Ask(scorers, panel, priority, explain)
         terms = self._defaults.terms(timeout_s, request_id)
         samples = samples_of(candidates, references, prompts)
         return await self._run(self._scoring.Score, await asyncio.to_thread(ScoreCall, samples, ask, terms))
@@ -80,6 +81,7 @@ class AsyncClient:
         scorers: Sequence[str] = (),
         panel: str = "",
         priority: Priority = Priority.INTERACTIVE,
+        explain: bool = False,
         timeout_s: float | None = None,
         request_id: str = "",
         in_flight: int = 32,
@@ -89,7 +91,7 @@ class AsyncClient:
         `samples` may be an async iterable too. To leave the loop early, hold the iterator in `contextlib.aclosing`.
         """
         wanted_s = self._defaults.timeout_s if timeout_s is None else timeout_s
-        stream = Stream(Ask(scorers, panel, priority), self._defaults.retry, wanted_s)
+        stream = Stream(Ask(scorers, panel, priority, explain), self._defaults.retry, wanted_s)
         metadata = self._defaults.terms(timeout_s, request_id).metadata
         return run_stream(stream, samples, self._scoring.ScoreStream, metadata, in_flight, self._defaults.clock)
 

@@ -64,15 +64,16 @@ class Defaults:
 
 @dataclass(frozen=True)
 class Ask:
-    """Which scorers to ask, and how urgently; a lone name may be given as a string."""
+    """Which scorers to ask, how urgently, and whether for maps; a lone name may be given as a string."""
 
     scorers: Sequence[str]
     panel: str
     priority: Priority
+    explain: bool
 
     def request(self, samples: Sequence[samples_pb2.Sample]) -> scoring_service_pb2.ScoreRequest:
         """Return the message that asks about these samples."""
-        return wire.score_request(samples, self.names, self.panel, self.priority)
+        return wire.score_request(samples, self.names, self.panel, self.priority, self.explain)
 
     def refusal(self, error: BeholderError) -> Result:
         """Return the result of a sample that no scorer saw."""

@@ -80,6 +80,7 @@ class ScorerInfo:
         card: Markdown; empty where a list was asked for.
         digest: SHA-256 of the graph file, lowercase hex.
         encoder: whose embedding it reads; empty for a graph of its own.
+        draws: whether its scores have a map where one is asked for.
         not_ready_reason: why it can't be asked now; empty where it is ready.
     """
 
@@ -96,6 +97,7 @@ class ScorerInfo:
     licence: str
     digest: str
     encoder: str
+    draws: bool
     ready: bool
     not_ready_reason: str
     card: str = field(default="", repr=False)

@@ -78,6 +78,7 @@ class Client:
         references: ImageLike | Iterable[ImageLike | None] | None = None,
         prompts: str | Iterable[str | None] | None = None,
         priority: Priority = Priority.INTERACTIVE,
+        explain: bool = False,
         timeout_s: float | None = None,
         request_id: str = "",
     ) -> list[Result]:
@@ -92,6 +93,7 @@ class Client:
             references: what candidates are compared to: one for all, or one for each.
             prompts: what candidates are judged against: one for all, or one for each.
             priority: who goes first where requests wait.
+            explain: whether scores have a `map` of where the error is, from the scorers that draw one.
             timeout_s: deadline of the call, retries included; None means the client's own.
             request_id: 1 to 64 of [A-Za-z0-9._-], for the server's log; a new one is made where it is empty.
 
@@ -101,7 +103,7 @@ class Client:
         Raises:
             BeholderError: the request as a whole failed (an unknown scorer, no server, too many samples).
         """
-        ask = Ask(scorers, panel, priority)
+        ask = Ask(scorers, panel, priority, explain)
         terms = self._defaults.terms(timeout_s, request_id)
         return self._run(self._scoring.Score, ScoreCall(samples_of(candidates, references, prompts), ask, terms))
 
@@ -112,6 +114,7 @@ class Client:
         scorers: Sequence[str] = (),
         panel: str = "",
         priority: Priority = Priority.INTERACTIVE,
+        explain: bool = False,
         timeout_s: float | None = None,
         request_id: str = "",
         in_flight: int = 32,
@@ -126,6 +129,7 @@ class Client:
             scorers: as in `score`.
             panel: as in `score`.
             priority: as in `score`.
+            explain: as in `score`.
             timeout_s: deadline of each sample, retries included.
             request_id: one for the whole stream.
             in_flight: samples read and not yet answered.
@@ -137,7 +141,7 @@ class Client:
             BeholderError: the server stayed away longer than the retries last.
         """
         wanted_s = self._defaults.timeout_s if timeout_s is None else timeout_s
-        stream = Stream(Ask(scorers, panel, priority), self._defaults.retry, wanted_s)
+        stream = Stream(Ask(scorers, panel, priority, explain), self._defaults.retry, wanted_s)
         metadata = self._defaults.terms(timeout_s, request_id).metadata
         return run_stream(stream, samples, self._scoring.ScoreStream, metadata, in_flight, self._defaults.clock)
 
@@ -162,6 +166,7 @@ class Client:
             prompt: what all candidates are judged against.
             normalisation: how scores become comparable before they are weighted.
             priority: as in `score`.
+            explain: as in `score`.
             timeout_s: as in `score`.
             request_id: as in `score`.
 

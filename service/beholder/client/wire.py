@@ -9,7 +9,19 @@ from google.rpc import error_details_pb2, status_pb2
 
 from beholder.client.results import Ranked, Result, ScorerInfo
 from beholder.errors import BeholderError, Code, InvalidSample, error_of
-from beholder.types import Direction, Image, Kind, Label, Normalisation, Outcome, Priority, RawImage, Sample, Score
+from beholder.types import (
+    Direction,
+    ErrorMap,
+    Image,
+    Kind,
+    Label,
+    Normalisation,
+    Outcome,
+    Priority,
+    RawImage,
+    Sample,
+    Score,
+)
 from beholder.v1 import samples_pb2, scorer_service_pb2, scorers_pb2, scores_pb2, scoring_service_pb2
 
 DETAILS_KEY = "grpc-status-details-bin"
@@ -39,11 +51,11 @@ def sample_to(sample: Sample) -> samples_pb2.Sample:
 
 
 def score_request(
-    samples: Sequence[samples_pb2.Sample], scorers: Sequence[str], panel: str, priority: Priority
+    samples: Sequence[samples_pb2.Sample], scorers: Sequence[str], panel: str, priority: Priority, explain: bool
 ) -> scoring_service_pb2.ScoreRequest:
     """Return the message that asks for scores."""
     return scoring_service_pb2.ScoreRequest(
-        samples=samples, scorers=scorers, panel=panel, priority=PRIORITIES[priority]
+        samples=samples, scorers=scorers, panel=panel, priority=PRIORITIES[priority], explain=explain
     )
 
 
@@ -135,6 +147,7 @@ def scorer_from(scorer: scorers_pb2.Scorer) -> ScorerInfo:
         licence=scorer.licence,
         digest=scorer.digest,
         encoder=scorer.encoder,
+        draws=scorer.draws,
         ready=scorer.ready,
         not_ready_reason=scorer.not_ready_reason,
         card=scorer.card,
@@ -154,7 +167,10 @@ def panels_from(response: scorer_service_pb2.ListScorersResponse) -> dict[str, t
 def _outcome_from(result: scores_pb2.ScorerResult, sent: int = 0, index: int = 0) -> Outcome:
     if result.HasField("error"):
         return error_from(result.error, sent, index)
-    return Score(result.score.value, tuple(Label(label.name, label.value) for label in result.score.labels))
+    score = result.score
+    labels = tuple(Label(label.name, label.value) for label in score.labels)
+    drawn = ErrorMap(score.map.png, score.map.high, score.map.meaning) if score.HasField("map") else None
+    return Score(score.value, labels, drawn)
 
 
 def _code_from(number: int) -> Code:

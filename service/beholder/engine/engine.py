@@ -136,6 +136,7 @@ class Engine:
         deadline_s: float,
         priority: Priority = Priority.INTERACTIVE,
         request_id: str = "",
+        explain: bool = False,
         on_result: Callable[[int, SampleResult], None] | None = None,
     ) -> Job:
         """Take in a request, whole or not at all; returns at once.
@@ -145,6 +146,7 @@ class Engine:
             scorers: at least 1, each once, from this engine's catalogue.
             deadline_s: on this engine's clock.
             request_id: for the log.
+            explain: whether scores bring a map, from the scorers that draw one.
             on_result: told (sample index, results) as each sample is done, on a thread of the engine.
 
         Raises:
@@ -155,7 +157,7 @@ class Engine:
         if not 1 <= len(samples) <= self._config.max_samples:
             limit = self._config.max_samples
             raise InvalidSample(f"want 1 to {limit} samples in one request, got {len(samples)}", "samples")
-        wanted = [self._scorer(spec.name) for spec in scorers]
+        wanted = [self._scorer(spec.name, explain) for spec in scorers]
         graphs = {scorer.graph.name for scorer in wanted}
         job = Job(samples, wanted, deadline_s, priority, request_id, on_result, self._sample_done)
         expected_s = self._expected_s(len(samples), graphs, priority, deadline_s)
@@ -178,10 +180,10 @@ class Engine:
                 self._preparers.push(entry)
         return job
 
-    def _scorer(self, name: str) -> Scorer:
+    def _scorer(self, name: str, explain: bool) -> Scorer:
         if name not in self._loaded.scorers:
             raise ScorerNotExported(f"{name}: {self.not_ready_reason(name)}", "scorers")
-        return self._loaded.scorers[name]
+        return self._loaded.drawing.get(name, self._loaded.scorers[name]) if explain else self._loaded.scorers[name]
 
     def _expected_s(self, samples: int, graphs: set[str], priority: Priority, deadline_s: float) -> float | None:
         threads = self._config.decode_threads

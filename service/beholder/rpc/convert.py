@@ -115,7 +115,10 @@ def result_to(scorer: str, outcome: Outcome) -> scores_pb2.ScorerResult:
     if isinstance(outcome, BeholderError):
         return scores_pb2.ScorerResult(scorer=scorer, error=error_to(outcome))
     labels = [scores_pb2.Label(name=label.name, value=label.value) for label in outcome.labels]
-    return scores_pb2.ScorerResult(scorer=scorer, score=scores_pb2.Score(value=outcome.value, labels=labels))
+    score = scores_pb2.Score(value=outcome.value, labels=labels)
+    if outcome.map:
+        score.map.png, score.map.high, score.map.meaning = outcome.map.png, outcome.map.high, outcome.map.meaning
+    return scores_pb2.ScorerResult(scorer=scorer, score=score)
 
 
 def results_to(results: Sequence[SampleResult]) -> scoring_service_pb2.ScoreResponse:
@@ -169,6 +172,7 @@ def scorer_to(spec: ScorerSpec, not_ready_reason: str, card: str = "") -> scorer
         encoder=spec.encoder,
         ready=not not_ready_reason,
         not_ready_reason=not_ready_reason,
+        draws=spec.map is not None,
     )
 
 

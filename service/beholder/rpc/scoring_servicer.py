@@ -61,7 +61,8 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
         scorers = self._engine.catalog.resolve(request.scorers, request.panel)
         samples = convert.samples_from(request.samples)
         priority = convert.PRIORITIES.get(request.priority)
-        return convert.results_to(await self._results(samples, scorers, deadline_s, priority, request_id))
+        results = await self._results(samples, scorers, deadline_s, priority, request_id, request.explain)
+        return convert.results_to(results)
 
     async def _rank(self, request: pb.RankRequest, deadline_s: float, request_id: str) -> pb.RankResponse:
         weights = convert.weights_from(request.scorers)
@@ -90,12 +91,15 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
         deadline_s: float,
         priority: Priority | None,
         request_id: str,
+        explain: bool = False,
     ) -> list[SampleResult]:
         if priority is None:
             raise InvalidSample("unknown value", "priority")
         loop = asyncio.get_running_loop()
         done = loop.create_future()
-        job = self._engine.submit(samples, scorers, deadline_s=deadline_s, priority=priority, request_id=request_id)
+        job = self._engine.submit(
+            samples, scorers, deadline_s=deadline_s, priority=priority, request_id=request_id, explain=explain
+        )
 
         def wake() -> None:
             loop.call_soon_threadsafe(_set_done, done)

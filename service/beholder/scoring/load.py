@@ -14,8 +14,8 @@ from beholder.inputs.steps import output_size
 from beholder.runtime.ort import open_session
 from beholder.runtime.session import Device, Session
 from beholder.scoring.catalog import Catalog, nearest
-from beholder.scoring.scorer import CANDIDATE, EMBEDDING, LABELS, REFERENCE, SCORE, Graph, Scorer
-from beholder.scoring.spec import ScorerSpec, Spec
+from beholder.scoring.scorer import CANDIDATE, EMBEDDING, LABELS, MAP, REFERENCE, SCORE, Graph, Scorer
+from beholder.scoring.spec import GraphFile, MapSpec, ScorerSpec, Spec
 
 Shape = tuple[int | None, ...]
 Shapes = Mapping[str, Shape]
@@ -28,12 +28,14 @@ class Loaded:
 
     Attributes:
         scorers: by name, in the order of the catalogue.
+        drawing: the scorers whose graph also draws a map, by name; asked instead when a caller wants one.
         graphs: every graph of images by name; an encoder is here once, whatever the number of its heads.
         missing: a scorer whose graph was never built here -> what to do about it.
-        load_seconds: graph or head -> the time to read, check and load it.
+        load_seconds: graph or head -> the time to read, check and load it, with the graph that draws.
     """
 
     scorers: dict[str, Scorer] = field(default_factory=dict)
+    drawing: dict[str, Scorer] = field(default_factory=dict)
     graphs: dict[str, Graph] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     load_seconds: dict[str, float] = field(default_factory=dict)
@@ -93,14 +95,14 @@ class _Loader:
         encoder = self._catalog.encoders[spec.encoder] if spec.encoder else None
         own_device = self._cpu if encoder else self._device
         file = spec.graph.file_for(own_device.kind)
-        absent = [] if file.path.exists() else [spec.name]
-        if encoder and not encoder.graph.file_for(self._device.kind).path.exists():
+        absent = [] if spec.is_exported(own_device.kind) else [spec.name]
+        if encoder and not encoder.is_exported(self._device.kind):
             absent.insert(0, encoder.name)
         if absent:
             self.loaded.missing[spec.name] = f"run `beholder export {' '.join(absent)}`"
             return
         outputs: Shapes = {SCORE: (None,)} | ({LABELS: (None, len(spec.labels))} if spec.labels else {})
-        head = self._session(spec, self._cpu) if encoder else None
+        head = self._session(spec, file, self._cpu) if encoder else None
         if head:
             embedding = head.shapes.get(EMBEDDING, ())[1:]
             _check(spec, head, {EMBEDDING: (None, *embedding)}, outputs)
@@ -108,6 +110,8 @@ class _Loader:
         graph = self._graph(encoder or spec)
         _check(graph.spec, graph.session, _image_shapes(graph), outputs)
         self.loaded.scorers[spec.name] = Scorer(spec, graph, head, file.sha256)
+        if spec.map:
+            self._add_drawing(spec, spec.map)
 
     def _graph(self, spec: Spec) -> Graph:
         """Return the spec's graph; it is loaded when it is first asked for."""
@@ -115,14 +119,22 @@ class _Loader:
             has_reference = isinstance(spec, ScorerSpec) and spec.needs_reference
             roles = (CANDIDATE, REFERENCE) if has_reference else (CANDIDATE,)
             rows = self._max_batch_rows or spec.graph.max_batch_rows[self._device.kind]
-            session = self._session(spec, self._device)
+            session = self._session(spec, spec.graph.file_for(self._device.kind), self._device)
             self.loaded.graphs[spec.name] = Graph(spec.name, spec.version, spec, session, roles, rows)
         return self.loaded.graphs[spec.name]
 
-    def _session(self, spec: Spec, device: Device) -> Session:
+    def _add_drawing(self, spec: ScorerSpec, drawing: MapSpec) -> None:
+        """Load the graph that also draws, as one of its own: who asks for no map never waits for one."""
+        plain = self.loaded.scorers[spec.name].graph
+        session = self._session(spec, drawing.file, self._device)
+        graph = dataclasses.replace(plain, name=f"{spec.name}/map", session=session, max_batch_rows=1)
+        _check(spec, session, _image_shapes(graph), {SCORE: (None,), MAP: (None, None, None)})
+        self.loaded.graphs[graph.name] = graph
+        self.loaded.drawing[spec.name] = Scorer(spec, graph, None, drawing.file.sha256, drawing)
+
+    def _session(self, spec: Spec, file: GraphFile, device: Device) -> Session:
         """Open a graph's file after checking its digest; the bytes checked are the bytes that run."""
         started = monotonic()
-        file = spec.graph.file_for(device.kind)
         try:
             data = file.path.read_bytes()
         except OSError as error:
@@ -137,7 +149,8 @@ class _Loader:
             session = self._open(spec.name, data, device, spec.graph.options[device.kind])
         except ConfigError as error:
             raise ConfigError(f"{file.path}: {error.message}") from error
-        self.loaded.load_seconds[spec.name] = monotonic() - started
+        loaded = self.loaded.load_seconds
+        loaded[spec.name] = loaded.get(spec.name, 0.0) + monotonic() - started
         return session
 
 

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from beholder.errors import InputError, InvalidSample, ScoringFailed
+from beholder.inputs.map import encode_map
 from beholder.runtime.session import Session
-from beholder.scoring.spec import ImageSpec, ScorerSpec, Spec
-from beholder.types import F32, U8, Label, Outcome, Sample, Score, Tensor
+from beholder.scoring.spec import ImageSpec, MapSpec, ScorerSpec, Spec
+from beholder.types import F32, U8, ErrorMap, Label, Outcome, Sample, Score, Tensor
 
 log = logging.getLogger(__name__)
 
 CANDIDATE, REFERENCE = "candidate", "reference"
-SCORE, LABELS, EMBEDDING = "score", "labels", "embedding"
+SCORE, LABELS, EMBEDDING, MAP = "score", "labels", "embedding", "map"
 MAX_PROMPT_BYTES = 4096
 RANGE_SLACK = 1e-4
 """How far rounding may carry a score out of its range; such a score is the bound itself."""
@@ -54,18 +55,21 @@ class Scorer:
 
     Attributes:
         digest: SHA-256 of the scorer's own graph file, lowercase hex.
+        draws: what its graph's `map` is; None where the graph draws none.
     """
 
     spec: ScorerSpec
     graph: Graph
     head: Session | None
     digest: str
+    draws: MapSpec | None = None
 
     def scores(self, outputs: Mapping[str, Tensor]) -> list[Outcome]:
         """Turn the graph's outputs for N rows into N outcomes; a row that can't be a score is a ScoringFailed.
 
         Args:
-            outputs: `embedding` (N, D) where there is a head, else `score` (N,) and maybe `labels` (N, L).
+            outputs: `embedding` (N, D) where there is a head, else `score` (N,) and maybe `labels` (N, L), or `map`
+                (N, H, W) where it draws.
 
         Raises:
             ScoringFailed: the head failed, or outputs are missing or of the wrong shape.
@@ -75,7 +79,9 @@ class Scorer:
         rows = next(iter(outputs.values())).shape[0]
         values = self._output(outputs, SCORE, (rows,))
         labels = self._output(outputs, LABELS, (rows, len(self.spec.labels))) if self.spec.labels else [None] * rows
-        outcomes = [self._outcome(value, row) for value, row in zip(values.tolist(), labels, strict=True)]
+        maps = self._maps(outputs, rows) if self.draws else [None] * rows
+        parts = zip(values.tolist(), labels, maps, strict=True)
+        outcomes = [self._outcome(value, row, errors) for value, row, errors in parts]
         failures = [outcome.message for outcome in outcomes if isinstance(outcome, ScoringFailed)]
         if failures:
             log.error("%d of %d rows have no score: %s", len(failures), rows, failures[0])
@@ -88,11 +94,23 @@ class Scorer:
             raise ScoringFailed(f"{self.spec.name}: output {name}: want shape {shape}, got {found}")
         return array.astype(np.float32, copy=False)
 
-    def _outcome(self, value: float, row: F32 | None) -> Outcome:
+    def _maps(self, outputs: Mapping[str, Tensor], rows: int) -> list[F32]:
+        found = outputs[MAP].shape if MAP in outputs else ()
+        return list(self._output(outputs, MAP, (rows, *(found[1:] if len(found) == 3 else (0, 0)))))
+
+    def _outcome(self, value: float, row: F32 | None, errors: F32 | None) -> Outcome:
         try:
-            return Score(self._within(value, *self.spec.range_), () if row is None else self._top(row))
+            labels = () if row is None else self._top(row)
+            return Score(self._within(value, *self.spec.range_), labels, self._drawn(errors))
         except ScoringFailed as error:
             return error
+
+    def _drawn(self, errors: F32 | None) -> ErrorMap | None:
+        if errors is None or self.draws is None:
+            return None
+        if not np.isfinite(errors).all():
+            raise ScoringFailed(f"{self.spec.name}: want a map of finite numbers, got some that are not")
+        return ErrorMap(encode_map(errors, self.draws.high), self.draws.high, self.draws.meaning)
 
     def _top(self, row: F32) -> tuple[Label, ...]:
         values = [self._within(value, 0.0, 1.0) for value in row.tolist()]

@@ -112,6 +112,10 @@ class Spec:
     image: ImageSpec | None
     sources: tuple[Source, ...]
 
+    def is_exported(self, device: str) -> bool:
+        """Return whether every file that this device loads is there, right or wrong."""
+        return self.graph.file_for(device).path.exists()
+
     @property
     def card(self) -> str:
         """The folder's CARD.md; empty where it has none."""
@@ -142,6 +146,10 @@ class ScorerSpec(Spec):
     labels: tuple[str, ...]
     top_labels: int
     map: MapSpec | None
+
+    def is_exported(self, device: str) -> bool:
+        """Return whether every file that this device loads is there, right or wrong."""
+        return super().is_exported(device) and (self.map is None or self.map.file.path.exists())
 
     @property
     def needs_reference(self) -> bool:
@@ -176,6 +184,8 @@ def read_spec(folder: Path) -> ScorerSpec | EncoderSpec:
         "image": None if encoder else _read_image(top.table("image"), path),
         "sources": tuple(_read_source(table) for table in top.tables("source")),
     }
+    if encoder and "map" in top:
+        raise top.wrong("map", "none, for an embedding has no places to draw", "a table")
     if encoder and kind in (ENCODER, Kind.FIDELITY.name):
         raise top.wrong("encoder", f"none, for a graph of kind {kind} takes images, not an embedding", encoder)
     spec = EncoderSpec(**common) if kind == ENCODER else _read_scorer(top, encoder, common)

@@ -24,21 +24,21 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62\x65holder/v1/scorers.proto\x12\x0b\x62\x65holder.v1\"\xc8\x02\n\x06Scorer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x1f\n\x04kind\x18\x03 \x01(\x0e\x32\x11.beholder.v1.Kind\x12)\n\tdirection\x18\x04 \x01(\x0e\x32\x16.beholder.v1.Direction\x12\x11\n\trange_min\x18\x05 \x01(\x02\x12\x11\n\trange_max\x18\x06 \x01(\x02\x12\x0f\n\x07summary\x18\x07 \x01(\t\x12#\n\x06inputs\x18\x08 \x01(\x0b\x32\x13.beholder.v1.Inputs\x12\x0e\n\x06labels\x18\t \x03(\t\x12\x0f\n\x07licence\x18\n \x01(\t\x12\x0c\n\x04\x63\x61rd\x18\x0b \x01(\t\x12\x0e\n\x06\x64igest\x18\x0c \x01(\t\x12\x0f\n\x07\x65ncoder\x18\r \x01(\t\x12\r\n\x05ready\x18\x0e \x01(\x08\x12\x18\n\x10not_ready_reason\x18\x0f \x01(\t\"@\n\x06Inputs\x12\x11\n\treference\x18\x01 \x01(\x08\x12\x0e\n\x06prompt\x18\x02 \x01(\x08\x12\x13\n\x0bmin_side_px\x18\x03 \x01(\r\"&\n\x05Panel\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07scorers\x18\x02 \x03(\t*\x8d\x01\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x11\n\rKIND_FIDELITY\x10\x01\x12\x10\n\x0cKIND_QUALITY\x10\x02\x12\x12\n\x0eKIND_ADHERENCE\x10\x03\x12\x13\n\x0fKIND_PREFERENCE\x10\x04\x12\x0f\n\x0bKIND_SAFETY\x10\x05\x12\x10\n\x0cKIND_CONTENT\x10\x06*~\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x44IRECTION_HIGHER_IS_BETTER\x10\x01\x12\x1d\n\x19\x44IRECTION_LOWER_IS_BETTER\x10\x02\x12\x17\n\x13\x44IRECTION_UNORDERED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62\x65holder/v1/scorers.proto\x12\x0b\x62\x65holder.v1\"\xd7\x02\n\x06Scorer\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x1f\n\x04kind\x18\x03 \x01(\x0e\x32\x11.beholder.v1.Kind\x12)\n\tdirection\x18\x04 \x01(\x0e\x32\x16.beholder.v1.Direction\x12\x11\n\trange_min\x18\x05 \x01(\x02\x12\x11\n\trange_max\x18\x06 \x01(\x02\x12\x0f\n\x07summary\x18\x07 \x01(\t\x12#\n\x06inputs\x18\x08 \x01(\x0b\x32\x13.beholder.v1.Inputs\x12\x0e\n\x06labels\x18\t \x03(\t\x12\x0f\n\x07licence\x18\n \x01(\t\x12\x0c\n\x04\x63\x61rd\x18\x0b \x01(\t\x12\x0e\n\x06\x64igest\x18\x0c \x01(\t\x12\x0f\n\x07\x65ncoder\x18\r \x01(\t\x12\r\n\x05ready\x18\x0e \x01(\x08\x12\x18\n\x10not_ready_reason\x18\x0f \x01(\t\x12\r\n\x05\x64raws\x18\x10 \x01(\x08\"@\n\x06Inputs\x12\x11\n\treference\x18\x01 \x01(\x08\x12\x0e\n\x06prompt\x18\x02 \x01(\x08\x12\x13\n\x0bmin_side_px\x18\x03 \x01(\r\"&\n\x05Panel\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07scorers\x18\x02 \x03(\t*\x8d\x01\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x11\n\rKIND_FIDELITY\x10\x01\x12\x10\n\x0cKIND_QUALITY\x10\x02\x12\x12\n\x0eKIND_ADHERENCE\x10\x03\x12\x13\n\x0fKIND_PREFERENCE\x10\x04\x12\x0f\n\x0bKIND_SAFETY\x10\x05\x12\x10\n\x0cKIND_CONTENT\x10\x06*~\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x44IRECTION_HIGHER_IS_BETTER\x10\x01\x12\x1d\n\x19\x44IRECTION_LOWER_IS_BETTER\x10\x02\x12\x17\n\x13\x44IRECTION_UNORDERED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'beholder.v1.scorers_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_KIND']._serialized_start=480
-  _globals['_KIND']._serialized_end=621
-  _globals['_DIRECTION']._serialized_start=623
-  _globals['_DIRECTION']._serialized_end=749
+  _globals['_KIND']._serialized_start=495
+  _globals['_KIND']._serialized_end=636
+  _globals['_DIRECTION']._serialized_start=638
+  _globals['_DIRECTION']._serialized_end=764
   _globals['_SCORER']._serialized_start=43
-  _globals['_SCORER']._serialized_end=371
-  _globals['_INPUTS']._serialized_start=373
-  _globals['_INPUTS']._serialized_end=437
-  _globals['_PANEL']._serialized_start=439
-  _globals['_PANEL']._serialized_end=477
+  _globals['_SCORER']._serialized_end=386
+  _globals['_INPUTS']._serialized_start=388
+  _globals['_INPUTS']._serialized_end=452
+  _globals['_PANEL']._serialized_start=454
+  _globals['_PANEL']._serialized_end=492
 # @@protoc_insertion_point(module_scope)

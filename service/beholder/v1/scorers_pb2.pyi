@@ -108,6 +108,7 @@ class Scorer(_message.Message):
     ENCODER_FIELD_NUMBER: _builtins.int
     READY_FIELD_NUMBER: _builtins.int
     NOT_READY_REASON_FIELD_NUMBER: _builtins.int
+    DRAWS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The name by which it is asked."""
     version: _builtins.int
@@ -134,6 +135,8 @@ class Scorer(_message.Message):
     """Whether it can be asked now."""
     not_ready_reason: _builtins.str
     """Why it can't be asked; empty where it is ready."""
+    draws: _builtins.bool
+    """Whether it can draw where the error is."""
     @_builtins.property
     def inputs(self) -> Global___Inputs:
         """What a sample must carry."""
@@ -160,10 +163,11 @@ class Scorer(_message.Message):
         encoder: _builtins.str = ...,
         ready: _builtins.bool = ...,
         not_ready_reason: _builtins.str = ...,
+        draws: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "digest", b"digest", "direction", b"direction", "encoder", b"encoder", "inputs", b"inputs", "kind", b"kind", "labels", b"labels", "licence", b"licence", "name", b"name", "not_ready_reason", b"not_ready_reason", "range_max", b"range_max", "range_min", b"range_min", "ready", b"ready", "summary", b"summary", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "digest", b"digest", "direction", b"direction", "draws", b"draws", "encoder", b"encoder", "inputs", b"inputs", "kind", b"kind", "labels", b"labels", "licence", b"licence", "name", b"name", "not_ready_reason", b"not_ready_reason", "range_max", b"range_max", "range_min", b"range_min", "ready", b"ready", "summary", b"summary", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

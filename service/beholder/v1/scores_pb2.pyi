@@ -102,25 +102,61 @@ class Score(_message.Message):
 
     VALUE_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    MAP_FIELD_NUMBER: _builtins.int
     value: _builtins.float
     """The score: always finite, within the scorer's range. Direction and range are in the scorer's description."""
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[Global___Label]:
         """The likeliest labels first; empty where the scorer has none."""
 
+    @_builtins.property
+    def map(self) -> Global___ErrorMap:
+        """Where the error is; absent unless the request says explain, and from scorers that can't draw one."""
+
     def __init__(
         self,
         *,
         value: _builtins.float = ...,
         labels: _abc.Iterable[Global___Label] | None = ...,
+        map: Global___ErrorMap | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["map", b"map"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "map", b"map", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Score: _TypeAlias = Score  # noqa: Y015
+
+@_typing.final
+class ErrorMap(_message.Message):
+    """Where a candidate differs from its reference, as one scorer sees it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PNG_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    MEANING_FIELD_NUMBER: _builtins.int
+    png: _builtins.bytes
+    """A grey PNG of 8 bits at the images' size: 0 where no error is seen, 255 where it is high or more."""
+    high: _builtins.float
+    """What 255 stands for, in the unit that meaning tells."""
+    meaning: _builtins.str
+    """What the number at a pixel is, for people."""
+    def __init__(
+        self,
+        *,
+        png: _builtins.bytes = ...,
+        high: _builtins.float = ...,
+        meaning: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "meaning", b"meaning", "png", b"png"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ErrorMap: _TypeAlias = ErrorMap  # noqa: Y015
 
 @_typing.final
 class Error(_message.Message):

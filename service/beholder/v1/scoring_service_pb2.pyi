@@ -59,10 +59,15 @@ class ScoreRequest(_message.Message):
     SCORERS_FIELD_NUMBER: _builtins.int
     PANEL_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
     panel: _builtins.str
     """A panel's name."""
     priority: _samples_pb2.Priority.ValueType
     """Who goes first when requests wait."""
+    explain: _builtins.bool
+    """Whether scores carry a map of where the error is, from those scorers that can draw one (see Scorer.draws). It takes
+    longer, and the answer is larger.
+    """
     @_builtins.property
     def samples(self) -> _containers.RepeatedCompositeFieldContainer[_samples_pb2.Sample]:
         """At least 1, at most the server's limit (256 unless the operator chose another)."""
@@ -78,10 +83,11 @@ class ScoreRequest(_message.Message):
         scorers: _abc.Iterable[_builtins.str] | None = ...,
         panel: _builtins.str = ...,
         priority: _samples_pb2.Priority.ValueType = ...,
+        explain: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["panel", b"panel", "priority", b"priority", "samples", b"samples", "scorers", b"scorers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["explain", b"explain", "panel", b"panel", "priority", b"priority", "samples", b"samples", "scorers", b"scorers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -40,6 +40,7 @@ def info(name: str, *labels: str) -> ScorerInfo:
         licence="",
         digest="",
         encoder="",
+        draws=False,
         ready=True,
         not_ready_reason="",
     )

@@ -10,7 +10,7 @@ from beholder.errors import InvalidSample, QueueFull, ScorerNotFound, Unavailabl
 from beholder.types import Normalisation, Priority, Score
 from beholder.v1 import scores_pb2, scoring_service_pb2
 
-ASK = Ask(["ssim", "psnr"], "", Priority.INTERACTIVE)
+ASK = Ask(["ssim", "psnr"], "", Priority.INTERACTIVE, explain=False)
 FULL = scores_pb2.Error(code=scores_pb2.ERROR_CODE_RESOURCE_EXHAUSTED, message="full")
 BAD = scores_pb2.Error(code=scores_pb2.ERROR_CODE_INVALID_ARGUMENT, message="bad", field="samples[0].candidate")
 Part = float | scores_pb2.Error
@@ -165,7 +165,7 @@ def test_scorers_without_weights_weigh_alike(scorers: dict[str, float] | list[st
 
 
 def test_a_lone_scorer_may_be_given_as_a_string() -> None:
-    assert Ask("ssim", "", Priority.BATCH).names == ["ssim"]
+    assert Ask("ssim", "", Priority.BATCH, explain=False).names == ["ssim"]
 
 
 def test_a_candidate_that_cannot_be_read_stops_a_ranking() -> None:

@@ -49,7 +49,7 @@ def test_a_sample_carries_its_reference_and_prompt() -> None:
 
 @pytest.mark.parametrize("priority", list(Priority))
 def test_every_priority_has_its_word_on_the_wire(priority: Priority) -> None:
-    request = wire.score_request([], ["ssim"], "", priority)
+    request = wire.score_request([], ["ssim"], "", priority, explain=False)
     assert samples_pb2.Priority.Name(request.priority) == f"PRIORITY_{priority.name}"
 
 

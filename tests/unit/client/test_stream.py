@@ -17,7 +17,7 @@ AWAY = Broken(Unavailable("away"))
 
 
 def stream(timeout_s: float = 100.0, retries: int = 2) -> Stream:
-    ask = Ask(["ssim", "psnr"], "", Priority.BATCH)
+    ask = Ask(["ssim", "psnr"], "", Priority.BATCH, explain=False)
     return Stream(ask, Retry(retries, first_s=1.0, jitter=lambda: 1.0), timeout_s)
 
 

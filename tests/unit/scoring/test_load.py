@@ -1,5 +1,6 @@
 """Graphs are loaded once, only if they are the ones named, and only if they fit."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,6 +107,45 @@ def test_a_fidelity_graph_takes_a_reference_as_well(tmp_path: Path, opener: Open
     opener.sessions[b"graph"].input_names = ("reference", "candidate")
     write_scorer(tmp_path, "it", kind="FIDELITY")
     assert load(tmp_path, opener).graphs["it"].roles == ("candidate", "reference")
+
+
+def test_a_graph_that_draws_is_one_of_its_own(tmp_path: Path, opener: Opener) -> None:
+    write_drawing(tmp_path)
+    opener.sessions[b"map"] = FakeSession(
+        input_names=("candidate", "reference"), output_names=("score", "map"), shapes={"map": (None, None, None)}
+    )
+    opener.sessions[b"graph"] = FakeSession(input_names=("candidate", "reference"))
+    loaded = load(tmp_path, opener)
+    plain, drawing = loaded.scorers["near"], loaded.drawing["near"]
+    assert list(loaded.graphs) == ["near", "near/map"]
+    assert (plain.graph.session, plain.draws) == (opener.sessions[b"graph"], None)
+    assert drawing.graph.session is opener.sessions[b"map"]
+    assert drawing.graph.max_batch_rows == 1
+    assert drawing.draws
+    assert drawing.draws.high == 2.0
+
+
+def test_a_graph_that_should_draw_and_has_no_map_stops_the_start(tmp_path: Path, opener: Opener) -> None:
+    write_drawing(tmp_path)
+    opener.sessions[b"graph"] = opener.sessions[b"map"] = FakeSession(input_names=("candidate", "reference"))
+    with pytest.raises(ConfigError, match="outputs of the graph: want score, map, got score"):
+        load(tmp_path, opener)
+
+
+def test_a_scorer_whose_map_was_never_exported_is_missing(tmp_path: Path, opener: Opener) -> None:
+    (write_drawing(tmp_path) / "map.onnx").unlink()
+    write_scorer(tmp_path, "here")
+    assert load(tmp_path, opener).missing == {"near": "run `beholder export near`"}
+
+
+def write_drawing(models: Path) -> Path:
+    """Write a scorer whose second graph, of bytes `map`, draws."""
+    drawing = {"sha256": hashlib.sha256(b"map").hexdigest(), "high": 2.0, "meaning": "error"}
+    digest = hashlib.sha256(b"graph").hexdigest()
+    tables = {"graph": {"sha256": digest}, "image": {"steps": []}, "map": drawing}
+    folder = write_scorer(models, "near", kind="FIDELITY", tables=tables)
+    (folder / "map.onnx").write_bytes(b"map")
+    return folder
 
 
 def test_a_graph_that_was_changed_is_never_opened(tmp_path: Path, opener: Opener) -> None:

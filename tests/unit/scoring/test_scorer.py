@@ -1,17 +1,19 @@
 """Samples are checked before, numbers after; a bad one fails alone."""
 
 import dataclasses
+import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from beholder.errors import InvalidSample, ScoringFailed
 from beholder.runtime.session import Session
 from beholder.scoring.scorer import Graph, Scorer, check_pixels, check_sample
-from beholder.scoring.spec import GraphFile, GraphSpec, ImageSpec, ScorerSpec
+from beholder.scoring.spec import GraphFile, GraphSpec, ImageSpec, MapSpec, ScorerSpec
 from beholder.types import U8, Direction, EncodedImage, Kind, Label, Sample, Score, Tensor
 from fake_session import FakeSession
 
@@ -34,6 +36,7 @@ SPEC = ScorerSpec(
     encoder="",
     labels=(),
     top_labels=0,
+    map=None,
 )
 FIDELITY = dataclasses.replace(SPEC, name="fidelity", kind=Kind.FIDELITY)
 ADHERENCE = dataclasses.replace(SPEC, name="adherence", kind=Kind.ADHERENCE)
@@ -42,6 +45,10 @@ LABELLED = dataclasses.replace(SPEC, labels=("cat", "dog", "owl"), top_labels=2)
 
 def scorer(spec: ScorerSpec = SPEC, head: Session | None = None) -> Scorer:
     return Scorer(spec, Graph("g", 1, spec, FakeSession(), ("candidate",), 8), head, "")
+
+
+def drawing_scorer(high: float = 2.0) -> Scorer:
+    return dataclasses.replace(scorer(), draws=MapSpec(GraphFile(Path("map.onnx"), ""), high, "error"))
 
 
 def f32(*values: object) -> Tensor:
@@ -54,6 +61,29 @@ def pixels(width: int, height: int) -> U8:
 
 def test_each_row_becomes_a_score() -> None:
     assert scorer().scores({"score": f32(0.25, 0.5)}) == [Score(0.25), Score(0.5)]
+
+
+def test_a_scorer_that_draws_gives_each_row_its_map() -> None:
+    [first, second] = drawing_scorer().scores({"score": f32(0.25, 0.5), "map": f32([[0, 1]], [[2, 9]])})
+    assert isinstance(first, Score)
+    assert isinstance(second, Score)
+    assert first.map
+    assert second.map
+    assert (first.map.high, first.map.meaning) == (2.0, "error")
+    assert np.asarray(Image.open(io.BytesIO(first.map.png))).tolist() == [[0, 128]]
+    assert np.asarray(Image.open(io.BytesIO(second.map.png))).tolist() == [[255, 255]]
+
+
+def test_a_map_that_is_not_finite_fails_its_row_alone() -> None:
+    [bad, good] = drawing_scorer().scores({"score": f32(0.25, 0.5), "map": f32([[0, math.nan]], [[0, 1]])})
+    assert isinstance(bad, ScoringFailed)
+    assert isinstance(good, Score)
+
+
+@pytest.mark.parametrize("maps", [{}, {"map": f32([[0, 1]])}, {"map": f32(0, 1)}])
+def test_maps_that_are_missing_or_of_the_wrong_shape_fail_the_batch(maps: dict[str, Tensor]) -> None:
+    with pytest.raises(ScoringFailed, match="output map: want shape"):
+        drawing_scorer().scores({"score": f32(0.25, 0.5)} | maps)
 
 
 def test_no_rows_are_no_scores() -> None:

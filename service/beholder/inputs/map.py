@@ -1,0 +1,42 @@
+"""Error maps as pictures: a grey one to send, a coloured one beside its images to look at."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from beholder.types import F32, U8
+
+COLOURS = ((0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164))
+"""From no error to the most, evenly spaced: brightness alone tells the order, also in print and to the colour-blind."""
+
+
+def encode_map(errors: F32, high: float) -> bytes:
+    """Return errors (H, W), 0 or more, as a grey PNG whose 255 is `high`."""
+    grey = np.rint(np.clip(errors, 0.0, high) * (255.0 / high)).astype(np.uint8)
+    return _png(grey)
+
+
+def side_by_side(rows: Sequence[tuple[U8, U8, bytes]]) -> bytes:
+    """Return a PNG with a row for each (reference, candidate, grey PNG of the map), which are of one size."""
+    drawn = [np.concatenate([reference, candidate, _coloured(grey)], axis=1) for reference, candidate, grey in rows]
+    width = max(row.shape[1] for row in drawn)
+    padded = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in drawn]
+    return _png(np.concatenate(padded))
+
+
+def _coloured(grey_png: bytes) -> U8:
+    with Image.open(io.BytesIO(grey_png), formats=["PNG"]) as image:
+        grey = np.asarray(image)
+    levels, places = np.arange(256), np.linspace(0, 255, len(COLOURS))
+    channels = [np.interp(levels, places, channel) for channel in zip(*COLOURS, strict=True)]
+    colours = np.rint(np.stack(channels, axis=1)).astype(np.uint8)
+    drawn: U8 = colours[grey]
+    return drawn
+
+
+def _png(pixels: U8) -> bytes:
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "PNG", compress_level=3)
+    return data.getvalue()
