@@ -19,7 +19,7 @@ def slide(planes: torch.Tensor, rows: Sequence[float], columns: Sequence[float],
     Args:
         border: "none" keeps where the windows fit; "zeros", "reflect" and "replicate" keep the size (odd windows).
     """
-    channels = planes.shape[1]
+    channels = int(planes.shape[1])  # a constant in the graph, unlike the sides
     down = torch.tensor(rows, dtype=planes.dtype).view(1, 1, -1, 1).repeat(channels, 1, 1, 1)
     along = torch.tensor(columns, dtype=planes.dtype).view(1, 1, 1, -1).repeat(channels, 1, 1, 1)
     if border != "none":
