@@ -20,6 +20,13 @@ def to_level_planes(pixels: torch.Tensor) -> torch.Tensor:
     return pixels.permute(0, 3, 1, 2).to(torch.float32)
 
 
+def luma_pair(candidate: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+    """Return the luma of uint8 (N, H, W, 3) pairs as the two channels of float32 (N, 2, H, W) of 0 to 255."""
+    planes = torch.cat([candidate, reference], dim=3).permute(0, 3, 1, 2).to(torch.float32)
+    # In two groups: ONNX Runtime would fill one output channel up to sixteen.
+    return torch.nn.functional.conv2d(planes, torch.tensor([LUMA, LUMA])[:, :, None, None], groups=2)
+
+
 def mix(planes: torch.Tensor, matrix: Sequence[Sequence[float]]) -> torch.Tensor:
     """Multiply the channels at each pixel by a matrix (K, C): (N, C, H, W) to (N, K, H, W)."""
     weights = torch.tensor(matrix, dtype=planes.dtype)
