@@ -36,8 +36,8 @@ def report() -> str:
         "core. Every scorer has a card with the whole story: `beholder scorers NAME`.",
         "## How near to their authors' programs, and how fast",
         "Largest difference from the peer's own number on the cases of `golden.json` (the cards tell of wider sets). "
-        "Time for a pair (or an image) of 512x512 on one thread, both in turn in one run; *of peer* is our time over the "
-        "peer's, so less than 1 is faster. A dash: the peer could not be run here.",
+        "Time for a pair (or an image) of 512x512 on one thread, both in turn in one run; *of peer* is our time over "
+        "the peer's, so less than 1 is faster. A dash: the peer could not be run here.",
         *table(
             ("scorer", "kind", "better", "range", "peer", "differs by", "cases", "ms/Mpx", "peer", "of peer", "map"),
             (row(spec, kept.get(name, {})) for name, spec in sorted(catalog.scorers.items())),
