@@ -1,5 +1,6 @@
 """What holds for every scorer whatever it is shown: any size, any content, any company."""
 
+import dataclasses
 import zlib
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from beholder.errors import InvalidSample
+from beholder.scoring.bounded import BoundedSession
 from beholder.scoring.scorer import Scorer, check_pixels
 from beholder.types import U8, Direction, Kind, RawImage
 from golden.test_golden import BATCH_TOLERANCE, CATALOG, FIDELITY, Find, Pair, finder, laws, run, worst
@@ -95,6 +97,18 @@ def test_company_of_any_size_changes_no_score(
     ]
     together = run(scorer, pairs)
     assert max(worst(together[row], run(scorer, [one])[0]) for row, one in enumerate(pairs)) <= BATCH_TOLERANCE
+
+
+@pytest.mark.parametrize("name", [name for name in NATIVE if CATALOG.scorers[name].image.strips])
+def test_an_image_cut_into_strips_scores_as_the_whole(on_cpu: Find, name: str) -> None:
+    scorer = on_cpu(name)
+    reference = painting(side(scorer) * 5 + 3, side(scorer) * 2 + 1, 11)
+    candidate = changed(reference, 12)
+    spec = scorer.graph.image
+    small = BoundedSession(scorer.graph.session, reference.shape[1] * (side(scorer) + 9), spec.strips)
+    cut = dataclasses.replace(scorer, graph=dataclasses.replace(scorer.graph, session=small))
+    [whole, strips] = run(scorer, [pair(candidate, reference)]) + run(cut, [pair(candidate, reference)])
+    assert strips.value == pytest.approx(whole.value, rel=2e-6)
 
 
 def extremes(side_px: int) -> dict[str, tuple[U8, U8]]:

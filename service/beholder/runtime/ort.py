@@ -96,6 +96,8 @@ def _session_options(ort: Any, device: Device) -> Any:
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.intra_op_num_threads = device.intra_op_threads
     options.inter_op_num_threads = 1
+    # Planning a block for each shape seen keeps a second copy of all that a run needs, and saves no time here.
+    options.enable_mem_pattern = False
     options.log_severity_level = QUIET
     # Threads that spin while they wait take the cores from decoding.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

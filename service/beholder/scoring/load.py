@@ -13,9 +13,10 @@ from beholder.errors import ConfigError
 from beholder.inputs.steps import output_size
 from beholder.runtime.ort import open_session
 from beholder.runtime.session import Device, Session
+from beholder.scoring.bounded import BoundedSession
 from beholder.scoring.catalog import Catalog, nearest
 from beholder.scoring.scorer import CANDIDATE, EMBEDDING, LABELS, MAP, REFERENCE, SCORE, Graph, Scorer
-from beholder.scoring.spec import GraphFile, MapSpec, ScorerSpec, Spec
+from beholder.scoring.spec import GraphFile, ImageSpec, MapSpec, ScorerSpec, Spec
 
 Shape = tuple[int | None, ...]
 Shapes = Mapping[str, Shape]
@@ -119,15 +120,17 @@ class _Loader:
             has_reference = isinstance(spec, ScorerSpec) and spec.needs_reference
             roles = (CANDIDATE, REFERENCE) if has_reference else (CANDIDATE,)
             rows = self._max_batch_rows or spec.graph.max_batch_rows[self._device.kind]
-            session = self._session(spec, spec.graph.file_for(self._device.kind), self._device)
+            session = _bounded(self._session(spec, spec.graph.file_for(self._device.kind), self._device), spec.image)
             self.loaded.graphs[spec.name] = Graph(spec.name, spec.version, spec, session, roles, rows)
         return self.loaded.graphs[spec.name]
 
     def _add_drawing(self, spec: ScorerSpec, drawing: MapSpec) -> None:
         """Load the graph that also draws, as one of its own: who asks for no map never waits for one."""
         plain = self.loaded.scorers[spec.name].graph
+        whole = dataclasses.replace(spec, image=dataclasses.replace(plain.image, strips=None))  # a map is of one piece
         session = self._session(spec, drawing.file, self._device)
-        graph = dataclasses.replace(plain, name=f"{spec.name}/map", session=session, max_batch_rows=1)
+        name = f"{spec.name}/map"
+        graph = dataclasses.replace(plain, name=name, spec=whole, session=session, max_batch_rows=1)
         _check(spec, session, _image_shapes(graph), {SCORE: (None,), MAP: (None, None, None)})
         self.loaded.graphs[graph.name] = graph
         self.loaded.drawing[spec.name] = Scorer(spec, graph, None, drawing.file.sha256, drawing)
@@ -152,6 +155,13 @@ class _Loader:
         loaded = self.loaded.load_seconds
         loaded[spec.name] = loaded.get(spec.name, 0.0) + monotonic() - started
         return session
+
+
+def _bounded(session: Session, image: ImageSpec | None) -> Session:
+    """Keep each run of images at native size within what the scorer's folder allows."""
+    if image is None or image.steps or image.max_mpx is None:
+        return session
+    return BoundedSession(session, int(image.max_mpx * 1e6), image.strips)
 
 
 def _image_shapes(graph: Graph) -> Shapes:

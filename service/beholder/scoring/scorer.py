@@ -173,7 +173,7 @@ def check_pixels(spec: ImageSpec, candidate: U8, reference: U8 | None, field: st
     if min(height, width) < spec.min_side_px:
         want = f"want at least {spec.min_side_px} px on each side"
         raise InvalidSample(f"candidate: {want}, got {width}x{height} px", f"{field}.{CANDIDATE}")
-    if spec.max_mpx is not None and height * width > spec.max_mpx * 1e6:
+    if spec.max_mpx is not None and not spec.strips and height * width > spec.max_mpx * 1e6:
         found = f"{width}x{height} px ({height * width / 1e6:.6g} megapixels)"
         raise InvalidSample(f"candidate: want at most {spec.max_mpx:g} megapixels, got {found}", f"{field}.{CANDIDATE}")
     if reference is not None and reference.shape != candidate.shape:

@@ -13,6 +13,7 @@ from typing import Any
 
 from beholder.errors import ConfigError
 from beholder.inputs.steps import Step, parse_steps
+from beholder.scoring.strips import Mean, Strips
 from beholder.scoring.table import Table, is_of, read_table
 from beholder.types import Direction, Kind
 
@@ -56,12 +57,14 @@ class ImageSpec:
     Attributes:
         steps: applied in order, after decoding to sRGB.
         min_side_px: the least width and height accepted.
-        max_mpx: the most megapixels accepted; None leaves it to the server's limit.
+        max_mpx: the most megapixels of one run; None leaves it to the server's limit. A larger image is refused, or
+            cut into `strips` where there is a way to.
     """
 
     steps: tuple[Step, ...]
     min_side_px: int
     max_mpx: float | None
+    strips: Strips | None = None
 
 
 @dataclass(frozen=True)
@@ -256,9 +259,18 @@ def _read_image(table: Table, where: Path) -> ImageSpec:
     max_mpx = float(table.get("max_mpx", float)) if "max_mpx" in table else None
     if max_mpx is not None and not 0 < max_mpx < math.inf:
         raise table.wrong("max_mpx", "more than 0", max_mpx)
-    image = ImageSpec(steps, table.whole("min_side_px", 1, default=1), max_mpx)
+    strips = _read_strips(table.table("strips")) if "strips" in table else None
+    if strips and (steps or max_mpx is None):
+        raise table.wrong("strips", "none without max_mpx, and none with steps", "a table")
+    image = ImageSpec(steps, table.whole("min_side_px", 1, default=1), max_mpx, strips)
     table.done()
     return image
+
+
+def _read_strips(table: Table) -> Strips:
+    strips = Strips(table.whole("overlap_px", 0), table.whole("step_px", 1, default=1), table.member("of", Mean))
+    table.done()
+    return strips
 
 
 def _read_source(table: Table) -> Source:

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from beholder.errors import ConfigError
-from beholder.scoring.spec import EncoderSpec, ScorerSpec, Spec, read_spec
+from beholder.scoring.spec import EncoderSpec, GraphFile, MapSpec, ScorerSpec, Spec, read_spec
+from beholder.scoring.strips import Mean, Strips
 from beholder.types import Direction, Kind
 from scorer_folder import ENCODER, write_head, write_scorer
 
 SHA = "0" * 64
+STRIPS = {"overlap_px": 10, "of": "SCORE"}
 
 
 def scorer(folder: Path) -> ScorerSpec:
@@ -71,6 +73,24 @@ def test_what_takes_more_than_an_embedding_can_be_no_head(tmp_path: Path, kind: 
         read_spec(write_head(tmp_path, "head", "trunk", kind=kind))
 
 
+def test_a_head_draws_no_map(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="map: want none, for an embedding has no places to draw"):
+        read_spec(write_head(tmp_path, "head", "trunk", tables={"image": None, "map": {"high": 1}}))
+
+
+def test_a_map_has_a_graph_a_scale_and_a_meaning(tmp_path: Path) -> None:
+    drawing = {"sha256": SHA, "high": 2, "meaning": "error"}
+    spec = scorer(write_scorer(tmp_path, "near", tables={"map": drawing}))
+    assert spec.map == MapSpec(GraphFile(tmp_path / "near" / "map.onnx", SHA), 2.0, "error")
+    assert scorer(write_scorer(tmp_path, "plain")).map is None
+
+
+def test_a_large_image_may_be_cut_into_strips(tmp_path: Path) -> None:
+    spec = scorer(write_scorer(tmp_path, "a", tables={"image": {"steps": [], "max_mpx": 4, "strips": STRIPS}}))
+    assert spec.image
+    assert spec.image.strips == Strips(10, 1, Mean.SCORE)
+
+
 def test_labels_come_from_the_table_or_from_a_file(tmp_path: Path) -> None:
     inline = scorer(write_scorer(tmp_path, "a", tables={"output": {"labels": ["cat", "dog"], "top_labels": 1}}))
     assert (inline.labels, inline.top_labels) == (("cat", "dog"), 1)
@@ -116,6 +136,10 @@ def test_a_card_is_read_when_it_is_asked_for(tmp_path: Path) -> None:
         ({"tables": {"graph.cpu": {"sha256": SHA}}}, "unknown key sha256"),
         ({"tables": {"image": {"min_side_px": 0}}}, "min_side_px: want a whole number from 1, got 0"),
         ({"tables": {"image": {"max_mpx": 0}}}, "max_mpx: want more than 0, got 0.0"),
+        ({"tables": {"image": {"strips": STRIPS}}}, "strips: want none without max_mpx, and none with steps"),
+        ({"tables": {"image": {"max_mpx": 1, "strips": {"of": "SCORE"}}}}, "overlap_px is missing"),
+        ({"tables": {"map": {"sha256": SHA, "high": 0, "meaning": "error"}}}, "high: want more than 0, got 0.0"),
+        ({"tables": {"map": {"sha256": SHA, "high": 1}}}, r"\[map\]: meaning is missing"),
         ({"tables": {"image": {"steps": [{"op": "twirl"}]}}}, r"scorer.toml: \[image\]: .*twirl"),
         ({"tables": {"image": {"steps": [1]}}}, r"scorer.toml: \[image\]: steps: want a list of tables, got \[1\]"),
         ({"tables": {"output": {"labels": ["a", "a"]}}}, r"labels: want a list of texts, each once, got \['a', 'a'\]"),

@@ -1,0 +1,68 @@
+"""No run is given more than its share, and the strips of an image make up the whole."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beholder.scoring.bounded import BoundedSession
+from beholder.scoring.strips import Mean, Strips
+from beholder.types import Tensor
+from fake_session import FakeSession
+
+WINDOW = 4
+
+
+class Recorder(FakeSession):
+    """Averages sums over windows of 4 rows, or the decibels of blocks of 4 rows, and remembers the shapes it saw."""
+
+    def __init__(self, of: Mean) -> None:
+        super().__init__(self._scores)
+        self.shapes_seen: list[tuple[int, ...]] = []
+        self._of = of
+
+    def _scores(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        pixels = inputs["candidate"].astype(np.float64)
+        self.shapes_seen.append(pixels.shape)
+        if self._of is Mean.SCORE:
+            windows = np.lib.stride_tricks.sliding_window_view(pixels, WINDOW, axis=1)
+            return {"score": windows.sum(axis=-1).mean(axis=(1, 2, 3)).astype(np.float32)}
+        rows = pixels.shape[1] // WINDOW * WINDOW
+        error = (pixels[:, :rows] ** 2).mean(axis=(1, 2, 3)) + 1
+        return {"score": (-10 * np.log10(error)).astype(np.float32)}
+
+
+STRIPS = {Mean.SCORE: Strips(WINDOW - 1, 1, Mean.SCORE), Mean.DECIBEL: Strips(0, WINDOW, Mean.DECIBEL)}
+
+
+def images(rows: int, height: int, width: int) -> dict[str, Tensor]:
+    return {"candidate": np.random.default_rng(height).integers(0, 256, (rows, height, width, 3), dtype=np.uint8)}
+
+
+@pytest.mark.parametrize("of", Mean)
+@given(height=st.integers(WINDOW, 90), width=st.integers(1, 9), most_rows=st.integers(1, 30), rows=st.integers(1, 3))
+def test_strips_score_as_the_whole_and_none_is_larger_than_allowed(
+    of: Mean, height: int, width: int, most_rows: int, rows: int
+) -> None:
+    whole, cut = Recorder(of), Recorder(of)
+    batch = images(rows, height, width)
+    [expected] = whole.run(batch).values()
+    [scores] = BoundedSession(cut, most_rows * width, STRIPS[of]).run(batch).values()
+    assert scores.dtype == np.float32
+    assert scores == pytest.approx(expected, rel=1e-5)
+    assert all(shape[0] * shape[1] <= max(most_rows, WINDOW) for shape in cut.shapes_seen)
+
+
+def test_a_batch_of_large_images_runs_in_parts() -> None:
+    session = Recorder(Mean.SCORE)
+    [scores] = BoundedSession(session, 2 * 50, None).run(images(5, 10, 5)).values()
+    assert [shape[0] for shape in session.shapes_seen] == [2, 2, 1]
+    assert scores.tolist() == Recorder(Mean.SCORE).run(images(5, 10, 5))["score"].tolist()
+
+
+def test_a_small_batch_runs_as_it_is() -> None:
+    session, batch = Recorder(Mean.SCORE), images(2, 10, 5)
+    BoundedSession(session, 100, None).run(batch)
+    assert session.shapes_seen == [(2, 10, 5, 3)]
