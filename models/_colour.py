@@ -35,6 +35,17 @@ def mix(planes: torch.Tensor, matrix: Sequence[Sequence[float]]) -> torch.Tensor
     return torch.nn.functional.conv2d(planes, weights[:, :, None, None])
 
 
+def blend(planes: torch.Tensor, weights: Sequence[float]) -> torch.Tensor:
+    """Add up the channels at each pixel, weighted: (N, C, H, W) to (N, 1, H, W).
+
+    Far quicker than `mix`: ONNX Runtime would fill one output channel up to sixteen.
+    """
+    total = weights[0] * planes[:, :1]
+    for channel, weight in enumerate(weights[1:], start=1):
+        total = total + weight * planes[:, channel : channel + 1]
+    return total
+
+
 def linearise(planes: torch.Tensor) -> torch.Tensor:
     """Turn sRGB values of 0 to 1 into light of 0 to 1 (IEC 61966-2-1)."""
     dark = planes / 12.92
