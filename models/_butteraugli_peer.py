@@ -1,4 +1,4 @@
-"""Asks libjxl's own program, `butteraugli_main` of Debian's libjxl-devtools, which must be on the path."""
+"""Asks libjxl's own program, `butteraugli_main` of Debian 13's libjxl-devtools, which must be on the path."""
 
 import subprocess
 import tempfile
