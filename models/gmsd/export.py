@@ -32,9 +32,7 @@ class Gmsd(torch.nn.Module):
 
 def _errors(candidate: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
     """Compare the gradients of uint8 (N, H, W, 3) pairs at half size: (N, 1, H / 2, W / 2), 0 to 1."""
-    x, y = (
-        magnitude(halve(mix(to_level_planes(pixels), [LUMA])), PREWITT) for pixels in (candidate, reference)
-    )
+    x, y = (magnitude(halve(mix(to_level_planes(pixels), [LUMA])), PREWITT) for pixels in (candidate, reference))
     return dissimilarity(x, y, CONSTANT)
 
 

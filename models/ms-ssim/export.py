@@ -22,8 +22,8 @@ MIN_SIDE_PX = (len(WINDOW) - 1) * 2 ** (len(SCALE_WEIGHTS) - 1) + 1
 class MsSsim(torch.nn.Module):
     """Multi-scale structural similarity (Wang, Simoncelli, Bovik 2003), per channel of RGB in [0, 1].
 
-    Structure is computed as in `ssim`: 1 - its loss, which keeps the digits of similar images. Luminance has the paper's
-    form: a power of 0.1333 is taken of its average, which would show what is lost where it is near 0.
+    Structure is computed as in `ssim`: 1 - its loss, which keeps the digits of similar images. Luminance has the
+    paper's form: a power of 0.1333 is taken of its average, which would show what is lost where it is near 0.
     """
 
     def forward(self, candidate: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
