@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from beholder.errors import InvalidSample
-from beholder.scoring.bounded import BoundedSession
 from beholder.scoring.scorer import Scorer, check_pixels
+from beholder.scoring.strips import StripSession
 from beholder.types import U8, Direction, Kind, RawImage
 from golden.test_golden import BATCH_TOLERANCE, CATALOG, FIDELITY, Find, Pair, finder, laws, run, worst
 
@@ -105,7 +105,7 @@ def test_an_image_cut_into_strips_scores_as_the_whole(on_cpu: Find, name: str) -
     reference = painting(side(scorer) * 5 + 3, side(scorer) * 2 + 1, 11)
     candidate = changed(reference, 12)
     spec = scorer.graph.image
-    small = BoundedSession(scorer.graph.session, reference.shape[1] * (side(scorer) + 9), spec.strips)
+    small = StripSession(scorer.graph.session, reference.shape[1] * (side(scorer) + 9), spec.strips)
     cut = dataclasses.replace(scorer, graph=dataclasses.replace(scorer.graph, session=small))
     [whole, strips] = run(scorer, [pair(candidate, reference)]) + run(cut, [pair(candidate, reference)])
     assert strips.value == pytest.approx(whole.value, rel=2e-6)

@@ -99,7 +99,8 @@ class Engine:
             Exception: a graph failed on its warm-up; the process should stop.
         """
         for lane in self._lanes.values():
-            lane.warm_up()
+            if not lane.graph.is_late:
+                lane.warm_up()
             lane.workers.start()
         self._preparers.start()
         self._admission.open()

@@ -89,7 +89,8 @@ class Lane:
         self._clock, self._metrics = clock, metrics
         self._cost, self._cost_lock = CostModel(), threading.Lock()
         self._failures, self._failed_at = 0, 0.0
-        queue = BatchQueue[Row](graph.max_batch_rows, float("inf") if self.size_px else MAX_BATCH_MPX, delay_s)
+        max_mpx = float("inf") if self.size_px else min(MAX_BATCH_MPX, graph.image.max_mpx or MAX_BATCH_MPX)
+        queue = BatchQueue[Row](graph.max_batch_rows, max_mpx, delay_s)
         self.workers = Workers(graph.name, queue, runners, self._handle, self._expire, clock, slots)
         for priority in Priority:
             gauge = metrics.queue_rows.labels(graph.name, priority.name.lower())

@@ -13,10 +13,11 @@ from beholder.errors import ConfigError
 from beholder.inputs.steps import output_size
 from beholder.runtime.ort import open_session
 from beholder.runtime.session import Device, Session
-from beholder.scoring.bounded import BoundedSession
 from beholder.scoring.catalog import Catalog, nearest
+from beholder.scoring.late import LateSession
 from beholder.scoring.scorer import CANDIDATE, EMBEDDING, LABELS, MAP, REFERENCE, SCORE, Graph, Scorer
-from beholder.scoring.spec import GraphFile, ImageSpec, MapSpec, ScorerSpec, Spec
+from beholder.scoring.spec import GraphFile, MapSpec, ScorerSpec, Spec
+from beholder.scoring.strips import StripSession
 
 Shape = tuple[int | None, ...]
 Shapes = Mapping[str, Shape]
@@ -32,7 +33,7 @@ class Loaded:
         drawing: the scorers whose graph also draws a map, by name; asked instead when a caller wants one.
         graphs: every graph of images by name; an encoder is here once, whatever the number of its heads.
         missing: a scorer whose graph was never built here -> what to do about it.
-        load_seconds: graph or head -> the time to read, check and load it, with the graph that draws.
+        load_seconds: graph or head -> the time to read, check and load it.
     """
 
     scorers: dict[str, Scorer] = field(default_factory=dict)
@@ -120,49 +121,56 @@ class _Loader:
             has_reference = isinstance(spec, ScorerSpec) and spec.needs_reference
             roles = (CANDIDATE, REFERENCE) if has_reference else (CANDIDATE,)
             rows = self._max_batch_rows or spec.graph.max_batch_rows[self._device.kind]
-            session = _bounded(self._session(spec, spec.graph.file_for(self._device.kind), self._device), spec.image)
+            session = self._session(spec, spec.graph.file_for(self._device.kind), self._device)
+            if spec.image and spec.image.strips and spec.image.max_mpx:
+                session = StripSession(session, int(spec.image.max_mpx * 1e6), spec.image.strips)
             self.loaded.graphs[spec.name] = Graph(spec.name, spec.version, spec, session, roles, rows)
         return self.loaded.graphs[spec.name]
 
     def _add_drawing(self, spec: ScorerSpec, drawing: MapSpec) -> None:
-        """Load the graph that also draws, as one of its own: who asks for no map never waits for one."""
+        """Add the graph that also draws, as one of its own that is opened when the first map is asked for."""
         plain = self.loaded.scorers[spec.name].graph
-        whole = dataclasses.replace(spec, image=dataclasses.replace(plain.image, strips=None))  # a map is of one piece
-        session = self._session(spec, drawing.file, self._device)
+        shapes = _image_shapes(plain)
+        _read(spec, drawing.file)  # one that is stale or was tampered with stops the start
+
+        def open_session() -> Session:
+            session = self._session(spec, drawing.file, self._device)
+            _check(spec, session, shapes, {SCORE: (None,), MAP: (None, None, None)})
+            return session
+
         name = f"{spec.name}/map"
-        graph = dataclasses.replace(plain, name=name, spec=whole, session=session, max_batch_rows=1)
-        _check(spec, session, _image_shapes(graph), {SCORE: (None,), MAP: (None, None, None)})
-        self.loaded.graphs[graph.name] = graph
+        whole = dataclasses.replace(spec, image=dataclasses.replace(plain.image, strips=None))  # a map is of one piece
+        session = LateSession(name, plain.session, (SCORE, MAP), open_session)
+        graph = Graph(name, spec.version, whole, session, plain.roles, max_batch_rows=1, is_late=True)
+        self.loaded.graphs[name] = graph
         self.loaded.drawing[spec.name] = Scorer(spec, graph, None, drawing.file.sha256, drawing)
 
     def _session(self, spec: Spec, file: GraphFile, device: Device) -> Session:
         """Open a graph's file after checking its digest; the bytes checked are the bytes that run."""
         started = monotonic()
-        try:
-            data = file.path.read_bytes()
-        except OSError as error:
-            raise ConfigError(f"{file.path}: {error.strerror}") from error
-        found = hashlib.sha256(data).hexdigest()
-        if found != file.sha256:
-            want = f"{file.sha256}, as {file.witness} says" if file.sha256 else f"one in {file.witness}"
-            raise ConfigError(
-                f"{file.path}: sha256: want {want}, got {found}: the file is stale or was tampered with; "
-                f"run `beholder export {spec.name}`, or, if the new file is yours, put its digest there"
-            )
+        data = _read(spec, file)
         try:
             session = self._open(spec.name, data, device, spec.graph.options[device.kind])
         except ConfigError as error:
             raise ConfigError(f"{file.path}: {error.message}") from error
-        loaded = self.loaded.load_seconds
-        loaded[spec.name] = loaded.get(spec.name, 0.0) + monotonic() - started
+        self.loaded.load_seconds[spec.name] = monotonic() - started
         return session
 
 
-def _bounded(session: Session, image: ImageSpec | None) -> Session:
-    """Keep each run of images at native size within what the scorer's folder allows."""
-    if image is None or image.steps or image.max_mpx is None:
-        return session
-    return BoundedSession(session, int(image.max_mpx * 1e6), image.strips)
+def _read(spec: Spec, file: GraphFile) -> bytes:
+    """Read a graph's file and check its digest."""
+    try:
+        data = file.path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{file.path}: {error.strerror}") from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != file.sha256:
+        want = f"{file.sha256}, as {file.witness} says" if file.sha256 else f"one in {file.witness}"
+        raise ConfigError(
+            f"{file.path}: sha256: want {want}, got {found}: the file is stale or was tampered with; "
+            f"run `beholder export {spec.name}`, or, if the new file is yours, put its digest there"
+        )
+    return data
 
 
 def _image_shapes(graph: Graph) -> Shapes:

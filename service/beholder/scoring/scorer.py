@@ -32,6 +32,7 @@ class Graph:
     Attributes:
         roles: which images it takes, by the names of its inputs: the candidate, then maybe the reference.
         max_batch_rows: rows in one run at most.
+        is_late: whether it is opened when it is first run, and so not warmed up.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Graph:
     session: Session
     roles: tuple[str, ...]
     max_batch_rows: int
+    is_late: bool = False
 
     @property
     def image(self) -> ImageSpec:

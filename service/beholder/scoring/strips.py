@@ -2,9 +2,14 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+
+import numpy as np
+
+from beholder.runtime.session import Session
+from beholder.types import Tensor
 
 
 class Mean(Enum):
@@ -46,3 +51,33 @@ class Strips:
         values = [10 ** (-score / 10) for score in scores] if is_error else scores
         mean = math.fsum(value * count for value, count in zip(values, places, strict=True)) / sum(places)
         return -10 * math.log10(mean) if is_error else mean
+
+
+class StripSession:
+    """A `Session` of images (N, H, W, 3) at native size that runs those of more than `max_pixels` strip by strip."""
+
+    def __init__(self, session: Session, max_pixels: int, strips: Strips) -> None:
+        self._session, self._max_pixels, self._strips = session, max_pixels, strips
+        self.provider, self.shapes = session.provider, session.shapes
+        self.input_names, self.output_names = session.input_names, session.output_names
+
+    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Run the graph as often as it takes, as `Session.run` says."""
+        rows, height, width = next(iter(inputs.values())).shape[:3]
+        if height * width <= self._max_pixels:
+            return self._session.run(inputs)
+        images = ({name: batch[row] for name, batch in inputs.items()} for row in range(rows))
+        return {"score": np.array([self._score(one, height, width) for one in images], np.float32)}
+
+    def close(self) -> None:
+        """Let go of the graph, as `Session.close` says."""
+        self._session.close()
+
+    def _score(self, images: Mapping[str, Tensor], height: int, width: int) -> float:
+        """Score images of shape (H, W, 3) that belong together."""
+        strips = list(self._strips.cut(height, self._max_pixels // width))
+        scores = [
+            self._session.run({name: image[None, rows] for name, image in images.items()})["score"].item()
+            for rows in strips
+        ]
+        return self._strips.mean(scores, strips)

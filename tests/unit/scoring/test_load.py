@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from beholder.errors import ConfigError
+from beholder.errors import ConfigError, ScoringFailed
 from beholder.runtime.session import Device
 from beholder.scoring.catalog import load_catalog
 from beholder.scoring.load import Loaded, load_scorers
@@ -109,7 +109,7 @@ def test_a_fidelity_graph_takes_a_reference_as_well(tmp_path: Path, opener: Open
     assert load(tmp_path, opener).graphs["it"].roles == ("candidate", "reference")
 
 
-def test_a_graph_that_draws_is_one_of_its_own(tmp_path: Path, opener: Opener) -> None:
+def test_a_graph_that_draws_is_one_of_its_own_opened_when_it_first_runs(tmp_path: Path, opener: Opener) -> None:
     write_drawing(tmp_path)
     opener.sessions[b"map"] = FakeSession(
         input_names=("candidate", "reference"), output_names=("score", "map"), shapes={"map": (None, None, None)}
@@ -119,16 +119,31 @@ def test_a_graph_that_draws_is_one_of_its_own(tmp_path: Path, opener: Opener) ->
     plain, drawing = loaded.scorers["near"], loaded.drawing["near"]
     assert list(loaded.graphs) == ["near", "near/map"]
     assert (plain.graph.session, plain.draws) == (opener.sessions[b"graph"], None)
-    assert drawing.graph.session is opener.sessions[b"map"]
+    assert drawing.graph.is_late
     assert drawing.graph.max_batch_rows == 1
     assert drawing.draws
     assert drawing.draws.high == 2.0
+    for _ in range(2):
+        drawing.graph.session.run({})
+    assert len(opener.opened) == 2
+    loaded.close()
+    assert opener.sessions[b"map"].is_closed
+    with pytest.raises(ScoringFailed, match="near/map: the session is closed"):
+        drawing.graph.session.run({})
 
 
-def test_a_graph_that_should_draw_and_has_no_map_stops_the_start(tmp_path: Path, opener: Opener) -> None:
+def test_a_graph_that_should_draw_and_has_no_map_fails_when_it_is_asked(tmp_path: Path, opener: Opener) -> None:
     write_drawing(tmp_path)
     opener.sessions[b"graph"] = opener.sessions[b"map"] = FakeSession(input_names=("candidate", "reference"))
-    with pytest.raises(ConfigError, match="outputs of the graph: want score, map, got score"):
+    session = load(tmp_path, opener).drawing["near"].graph.session
+    with pytest.raises(ScoringFailed, match="outputs of the graph: want score, map, got score"):
+        session.run({})
+
+
+def test_a_graph_that_draws_and_was_changed_stops_the_start(tmp_path: Path, opener: Opener) -> None:
+    (write_drawing(tmp_path) / "map.onnx").write_bytes(b"other")
+    opener.sessions[b"graph"] = FakeSession(input_names=("candidate", "reference"))
+    with pytest.raises(ConfigError, match=r"map\.onnx: sha256: want .* the file is stale or was tampered with"):
         load(tmp_path, opener)
 
 

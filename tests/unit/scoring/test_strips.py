@@ -1,4 +1,4 @@
-"""No run is given more than its share, and the strips of an image make up the whole."""
+"""The strips of a large image make up the whole."""
 
 from collections.abc import Mapping
 
@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beholder.scoring.bounded import BoundedSession
-from beholder.scoring.strips import Mean, Strips
+from beholder.scoring.strips import Mean, Strips, StripSession
 from beholder.types import Tensor
 from fake_session import FakeSession
 
@@ -49,20 +48,14 @@ def test_strips_score_as_the_whole_and_none_is_larger_than_allowed(
     whole, cut = Recorder(of), Recorder(of)
     batch = images(rows, height, width)
     [expected] = whole.run(batch).values()
-    [scores] = BoundedSession(cut, most_rows * width, STRIPS[of]).run(batch).values()
+    [scores] = StripSession(cut, most_rows * width, STRIPS[of]).run(batch).values()
     assert scores.dtype == np.float32
     assert scores == pytest.approx(expected, rel=1e-5)
-    assert all(shape[0] * shape[1] <= max(most_rows, WINDOW) for shape in cut.shapes_seen)
+    is_cut = height > most_rows
+    assert all(shape[1] <= max(most_rows, WINDOW + WINDOW % most_rows) for shape in cut.shapes_seen if is_cut)
 
 
-def test_a_batch_of_large_images_runs_in_parts() -> None:
-    session = Recorder(Mean.SCORE)
-    [scores] = BoundedSession(session, 2 * 50, None).run(images(5, 10, 5)).values()
-    assert [shape[0] for shape in session.shapes_seen] == [2, 2, 1]
-    assert scores.tolist() == Recorder(Mean.SCORE).run(images(5, 10, 5))["score"].tolist()
-
-
-def test_a_small_batch_runs_as_it_is() -> None:
+def test_images_that_fit_run_together_as_they_are() -> None:
     session, batch = Recorder(Mean.SCORE), images(2, 10, 5)
-    BoundedSession(session, 100, None).run(batch)
+    StripSession(session, 10 * 5, STRIPS[Mean.SCORE]).run(batch)
     assert session.shapes_seen == [(2, 10, 5, 3)]
