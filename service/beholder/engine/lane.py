@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 
 MAX_BATCH_MPX = 4.0
 """Native-size rows stop joining a batch here: large images gain nothing from company, and memory grows."""
-WARM_UP_SIDE_PX = 256
-"""Native-size graphs are warmed up on squares of this side."""
+WARM_UP_SIDE_PX = 128
+"""Native-size graphs are warmed up on squares of this side, or of the least that they accept."""
 MAX_FAILURES = 3
 """Failed batches in a row after which the lane calls itself not ready, until one succeeds."""
 TRY_AGAIN_S = 30.0
@@ -108,7 +108,7 @@ class Lane:
         Raises:
             Exception: whatever the session raises; the process should not serve.
         """
-        height, width = self.size_px or (WARM_UP_SIDE_PX, WARM_UP_SIDE_PX)
+        height, width = self.size_px or [max(WARM_UP_SIDE_PX, self.graph.image.min_side_px)] * 2
         noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
         for rows in self._batch_rows or sorted({1, self.graph.max_batch_rows}):
             for _ in range(2):
