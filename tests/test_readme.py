@@ -85,7 +85,15 @@ def same(wanted: str, got: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory, server: ServerProcess) -> Shell:
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the checkout's images in it, where what the README writes litters nothing."""
+    folder = tmp_path_factory.mktemp("clone")
+    (folder / "tests").symlink_to(REPO / "tests")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory, server: ServerProcess, clone: Path) -> Shell:
     """Return a function that runs a line in a shell whose `beholder` is this checkout's."""
     folder = tmp_path_factory.mktemp("bin")
     script = folder / "beholder"
@@ -96,7 +104,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory, server: ServerProcess) -> Sh
 
     def run(line: str) -> subprocess.CompletedProcess[str]:
         line = line.replace(ADDRESS, server.address)
-        return subprocess.run(["sh", "-c", line], env=env, cwd=REPO, capture_output=True, text=True, timeout=120)
+        return subprocess.run(["sh", "-c", line], env=env, cwd=clone, capture_output=True, text=True, timeout=120)
 
     return run
 
@@ -107,9 +115,9 @@ def test_the_readme_has_code_and_commands() -> None:
 
 
 def test_python_blocks_run_in_order_and_print_what_is_shown(
-    server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+    server: ServerProcess, monkeypatch: pytest.MonkeyPatch, clone: Path
 ) -> None:
-    monkeypatch.chdir(REPO)
+    monkeypatch.chdir(clone)
     namespace: dict[str, object] = {"__name__": "readme"}
     printed = ""
     for before, block in zip([None, *blocks()], blocks(), strict=False):

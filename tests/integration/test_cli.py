@@ -171,7 +171,7 @@ def test_asking_for_what_cannot_be_is_exit_code_2(type_: Type, argv: list[str], 
     assert len(said.err.splitlines()) == 1
 
 
-def test_compare_asks_all_fidelity_scorers(type_: Type) -> None:
+def test_compare_asks_the_fidelity_panel_as_far_as_it_is_served(type_: Type) -> None:
     said = type_("compare", REFERENCE, GOOD, WORSE, "--json")
     assert said.code == 0
     good, worse = said.objects
