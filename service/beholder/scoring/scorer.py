@@ -169,11 +169,14 @@ def check_pixels(spec: ImageSpec, candidate: U8, reference: U8 | None, field: st
         field: the sample's path in the request.
 
     Raises:
-        InvalidSample: a side is too short, there are too many pixels, or the sizes differ.
+        InvalidSample: a side is too short or too long, there are too many pixels, or the sizes differ.
     """
     height, width = candidate.shape[:2]
     if min(height, width) < spec.min_side_px:
         want = f"want at least {spec.min_side_px} px on each side"
+        raise InvalidSample(f"candidate: {want}, got {width}x{height} px", f"{field}.{CANDIDATE}")
+    if spec.max_side_px is not None and max(height, width) > spec.max_side_px:
+        want = f"want at most {spec.max_side_px} px on each side"
         raise InvalidSample(f"candidate: {want}, got {width}x{height} px", f"{field}.{CANDIDATE}")
     if spec.max_mpx is not None and not spec.strips and height * width > spec.max_mpx * 1e6:
         found = f"{width}x{height} px ({height * width / 1e6:.6g} megapixels)"

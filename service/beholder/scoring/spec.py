@@ -86,12 +86,14 @@ class ImageSpec:
         min_side_px: the least width and height accepted.
         max_mpx: the most megapixels of one run; None leaves it to the server's limit. A larger image is refused, or
             cut into `strips` where there is a way to.
+        max_side_px: the greatest width and height accepted, where memory grows with the square of a side.
     """
 
     steps: tuple[Step, ...]
     min_side_px: int
     max_mpx: float | None
     strips: Strips | None = None
+    max_side_px: int | None = None
 
 
 @dataclass(frozen=True)
@@ -283,7 +285,9 @@ def _read_image(table: Table, where: Path) -> ImageSpec:
     strips = _read_strips(table.table("strips")) if "strips" in table else None
     if strips and (steps or max_mpx is None):
         raise table.wrong("strips", "none without max_mpx, and none with steps", "a table")
-    image = ImageSpec(steps, table.whole("min_side_px", 1, default=1), max_mpx, strips)
+    min_side_px = table.whole("min_side_px", 1, default=1)
+    max_side_px = table.whole("max_side_px", min_side_px) if "max_side_px" in table else None
+    image = ImageSpec(steps, min_side_px, max_mpx, strips, max_side_px)
     table.done()
     return image
 

@@ -192,6 +192,7 @@ def test_a_prompt_is_measured_in_bytes_of_utf8() -> None:
 def test_images_at_the_limits_are_right() -> None:
     check_pixels(ImageSpec((), 11, 0.01), pixels(100, 100), pixels(100, 100), FIELD)
     check_pixels(ImageSpec((), 11, None), pixels(11, 4000), None, FIELD)
+    check_pixels(ImageSpec((), 11, None, max_side_px=4000), pixels(11, 4000), None, FIELD)
 
 
 @pytest.mark.parametrize(
@@ -203,6 +204,13 @@ def test_images_at_the_limits_are_right() -> None:
             None,
             "samples[3].candidate",
             "candidate: want at least 11 px on each side, got 10x300 px",
+        ),
+        (
+            ImageSpec((), 1, None, max_side_px=300),
+            pixels(10, 301),
+            None,
+            "samples[3].candidate",
+            "candidate: want at most 300 px on each side, got 10x301 px",
         ),
         (
             ImageSpec((), 1, 0.01),

@@ -91,6 +91,14 @@ def test_a_large_image_may_be_cut_into_strips(tmp_path: Path) -> None:
     assert spec.image.strips == Strips(10, 1, Mean.SCORE)
 
 
+def test_a_side_may_have_a_limit_of_its_own(tmp_path: Path) -> None:
+    limited = scorer(write_scorer(tmp_path, "a", tables={"image": {"max_side_px": 4096}}))
+    plain = scorer(write_scorer(tmp_path, "b"))
+    assert limited.image
+    assert plain.image
+    assert (limited.image.max_side_px, plain.image.max_side_px) == (4096, None)
+
+
 def test_labels_come_from_the_table_or_from_a_file(tmp_path: Path) -> None:
     inline = scorer(write_scorer(tmp_path, "a", tables={"output": {"labels": ["cat", "dog"], "top_labels": 1}}))
     assert (inline.labels, inline.top_labels) == (("cat", "dog"), 1)
@@ -136,6 +144,10 @@ def test_a_card_is_read_when_it_is_asked_for(tmp_path: Path) -> None:
         ({"tables": {"graph.cpu": {"sha256": SHA}}}, "unknown key sha256"),
         ({"tables": {"image": {"min_side_px": 0}}}, "min_side_px: want a whole number from 1, got 0"),
         ({"tables": {"image": {"max_mpx": 0}}}, "max_mpx: want more than 0, got 0.0"),
+        (
+            {"tables": {"image": {"min_side_px": 9, "max_side_px": 8}}},
+            "max_side_px: want a whole number from 9, got 8",
+        ),
         ({"tables": {"image": {"strips": STRIPS}}}, "strips: want none without max_mpx, and none with steps"),
         ({"tables": {"image": {"max_mpx": 1, "strips": {"of": "SCORE"}}}}, "overlap_px is missing"),
         ({"tables": {"map": {"sha256": SHA, "high": 0, "meaning": "error"}}}, "high: want more than 0, got 0.0"),
