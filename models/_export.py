@@ -51,8 +51,15 @@ def export_pair(
 
         write_golden(golden, peer())
     else:
-        module = make(*arguments.weights)
-        trace_pair(_Drawing(module) if arguments.map else module, arguments.output, side_px, with_map=arguments.map)
+        trace_asked(make(*arguments.weights), arguments, side_px)
+
+
+def trace_asked(
+    module: torch.nn.Module, arguments: argparse.Namespace, side_px: int, *, is_sized: bool = False
+) -> None:
+    """Trace the graph of a FIDELITY scorer that the arguments ask for: it, or the one that also draws."""
+    drawing = _Drawing(module) if arguments.map else module
+    trace_pair(drawing, arguments.output, side_px, with_map=arguments.map, is_sized=is_sized)
 
 
 def export_image(
@@ -121,10 +128,16 @@ def trace(
     save(onnx.load(output), output)
 
 
-def trace_pair(module: torch.nn.Module, output: Path, side_px: int, *, with_map: bool = False) -> None:
-    """Trace a FIDELITY scorer of two uint8 images of any one size, on examples of `side_px`."""
+def trace_pair(
+    module: torch.nn.Module, output: Path, side_px: int, *, with_map: bool = False, is_sized: bool = False
+) -> None:
+    """Trace a FIDELITY scorer of two uint8 images of any one size, on examples of `side_px`.
+
+    Args:
+        is_sized: it takes images of `side_px` only.
+    """
     example = torch.zeros(1, side_px, side_px, 3, dtype=torch.uint8)
-    axes = {0: "batch", 1: "height", 2: "width"}
+    axes = {0: "batch"} if is_sized else {0: "batch", 1: "height", 2: "width"}
     dynamic = {"candidate": axes, "reference": axes, "score": {0: "batch"}} | ({"map": axes} if with_map else {})
     outputs = ["score", "map"] if with_map else ["score"]
     trace(module, {"candidate": example, "reference": example}, outputs, dynamic, output)

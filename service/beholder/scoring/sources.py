@@ -78,12 +78,10 @@ class OwnWeights:
         Raises:
             ConfigError: one was not named, or the file of its name has another digest.
         """
-        for source in self.missing(sources):
+        if missing := self.missing(sources):
+            files = " and ".join(f"{source.file} ({source.hint})" for source in missing)
             call = " ".join(f"--weights {own.file}" for own in _own(sources))
-            raise ConfigError(
-                f"{name} needs {source.file}, which no package holds: {source.hint}; "
-                f"when you have it, run `beholder export {name} {call}`"
-            )
+            raise ConfigError(f"{name} needs {files}, which no package holds; then run `beholder export {name} {call}`")
         return {source: path for source in _own(sources) if (path := self._find(source))}
 
     def _find(self, source: OwnSource) -> Path | None:

@@ -76,9 +76,13 @@ def test_a_file_that_was_not_named_is_told_with_where_it_is_and_the_whole_call(h
     with pytest.raises(ConfigError) as caught:
         own.take("it", SOURCES)
     assert caught.value.message == (
-        f"it needs {OWN['file']}, which no package holds: the zoo, under T; when you have it, "
+        f"it needs {OWN['file']} (the zoo, under T), which no package holds; then "
         f"run `beholder export it --weights {OWN['file']} --weights heads.zip`"
     )
+    with pytest.raises(
+        ConfigError, match=r"trunk-\w+\.pth \(the zoo, under T\) and heads\.zip \(the authors' page\), which"
+    ):
+        OwnWeights().take("it", SOURCES)
 
 
 def test_a_file_of_the_right_name_and_another_digest_is_refused_with_both(tmp_path: Path) -> None:
