@@ -7,10 +7,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from _colour import LUMA, mix, to_level_planes
+from _colour import LUMA, mix_levels
 from _export import export_pair
 from _golden import Golden, Peer, do_without, to_unit
-from _gradient import PREWITT, dissimilarity, magnitude
+from _gradient import PREWITT, dissimilarity, magnitudes
 from _shrink import halve, spread_halves
 from _window import average
 
@@ -32,8 +32,8 @@ class Gmsd(torch.nn.Module):
 
 def _errors(candidate: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
     """Compare the gradients of uint8 (N, H, W, 3) pairs at half size: (N, 1, H / 2, W / 2), 0 to 1."""
-    x, y = (magnitude(halve(mix(to_level_planes(pixels), [LUMA])), PREWITT) for pixels in (candidate, reference))
-    return dissimilarity(x, y, CONSTANT)
+    luma = torch.cat([mix_levels(pixels, [LUMA]) for pixels in (candidate, reference)], dim=1)
+    return dissimilarity(*magnitudes(halve(luma), PREWITT).chunk(2, dim=1), CONSTANT)
 
 
 def _deviation(errors: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ from torch.nn.functional import avg_pool2d, pad
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from _colour import YIQ, mix, to_level_planes
+from _colour import YIQ, mix_levels
 from _export import export_pair
 from _golden import Golden, Peer, do_without, to_unit
 from _gradient import dissimilarity
@@ -47,7 +47,7 @@ class HaarPsi(torch.nn.Module):
 
 def _compare(candidate: torch.Tensor, reference: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return weights and 1 - similarities of edges across, edges along and colours: (N, 3, H / 2, W / 2) each."""
-    x, y = (halve(mix(to_level_planes(pixels), YIQ)) for pixels in (candidate, reference))
+    x, y = (halve(mix_levels(pixels, YIQ)) for pixels in (candidate, reference))
     fine, middle, coarse = (_steps(torch.cat([x[:, :1], y[:, :1]], dim=1), side) for side in (2, 4, 8))
     errors = [(_differ(fine[axis]) + _differ(middle[axis])) / 2 for axis in (0, 1)]
     weights = [coarse[axis].amax(dim=1, keepdim=True) for axis in (0, 1)]

@@ -8,10 +8,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from _colour import mix, to_level_planes
+from _colour import mix_levels
 from _export import export_pair
 from _golden import Golden, Peer, do_without, to_unit
-from _gradient import PREWITT, dissimilarity, magnitude
+from _gradient import PREWITT, dissimilarity, magnitudes
 from _shrink import block_side, shrink, spread
 from _window import average
 
@@ -46,8 +46,9 @@ class Mdsi(torch.nn.Module):
 def _errors(candidate: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
     """Return 1 - similarity, (N, 1, h, w) with a shorter side of about 256 or less; above 1 where it is negative."""
     side = block_side(candidate.permute(0, 3, 1, 2))
-    x, y = (mix(shrink(to_level_planes(pixels), side, "zeros"), LHM) for pixels in (candidate, reference))
-    gx, gy, between = (magnitude(plane, PREWITT) for plane in (x[:, :1], y[:, :1], (x[:, :1] + y[:, :1]) / 2))
+    x, y = (shrink(mix_levels(pixels, LHM), side, "zeros") for pixels in (candidate, reference))
+    luma = torch.cat([x[:, :1], y[:, :1], (x[:, :1] + y[:, :1]) / 2], dim=1)
+    gx, gy, between = magnitudes(luma, PREWITT).chunk(3, dim=1)
     gradients = dissimilarity(gx, gy, C1) + dissimilarity(gx, between, C2) - dissimilarity(gy, between, C2)
     x, y = x[:, 1:], y[:, 1:]
     colours = (x - y).square().sum(dim=1, keepdim=True) / ((x * x + y * y).sum(dim=1, keepdim=True) + C3)

@@ -7,10 +7,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from _colour import YIQ, mix, to_level_planes
+from _colour import YIQ, mix_levels
 from _export import export_pair
 from _golden import Golden, Peer, do_without, to_unit
-from _gradient import PREWITT, dissimilarity, magnitude
+from _gradient import PREWITT, dissimilarity, magnitudes
 from _shrink import halve
 from _window import average
 
@@ -25,7 +25,7 @@ class MsGmsdC(torch.nn.Module):
 
     def forward(self, candidate: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
         """Map uint8 (N, H, W, 3) pairs to scores (N,), 0 or more; sides of at least 17 px."""
-        x, y = (mix(to_level_planes(pixels), YIQ) for pixels in (candidate, reference))
+        x, y = (mix_levels(pixels, YIQ) for pixels in (candidate, reference))
         variance = SCALE_WEIGHTS[0] * _variance(x, y)
         for weight in SCALE_WEIGHTS[1:]:
             x, y = halve(x), halve(y)
@@ -39,7 +39,8 @@ class MsGmsdC(torch.nn.Module):
 
 def _variance(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Return the variance (N,) of the gradients' similarity in the first planes of (N, 3, H, W)."""
-    errors = dissimilarity(magnitude(x[:, :1], PREWITT), magnitude(y[:, :1], PREWITT), CONSTANT, MASKING)
+    gradients = magnitudes(torch.cat([x[:, :1], y[:, :1]], dim=1), PREWITT)
+    errors = dissimilarity(*gradients.chunk(2, dim=1), CONSTANT, MASKING)
     centred = errors - average(errors)[:, None, None, None]
     return average(centred * centred)
 

@@ -7,7 +7,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from _colour import LUMA, mix, to_level_planes
+from _colour import LUMA, mix_levels
 from _export import export_pair
 from _golden import Golden, Peer, do_without, to_unit
 from _window import gaussian, slide
@@ -31,10 +31,9 @@ class VifP(torch.nn.Module):
 
     def forward(self, candidate: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
         """Map uint8 (N, H, W, 3) pairs to scores (N,), 0 or more; sides of at least 41 px."""
-        y, x = to_level_planes(reference), to_level_planes(candidate)
-        d = mix(x - y, [LUMA])
-        # Variances keep the most digits around 0.
-        y = mix(y - 128, [LUMA])
+        y = mix_levels(reference, [LUMA])
+        d = mix_levels(candidate, [LUMA]) - y
+        y = y - 128  # variances keep the most digits around 0
         seen, there = _information(y, d, SIDES[0])
         for side in SIDES[1:]:
             window = gaussian(side / 5, side)
