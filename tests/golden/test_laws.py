@@ -12,9 +12,8 @@ from beholder.errors import InvalidSample
 from beholder.scoring.scorer import Scorer, check_pixels
 from beholder.scoring.strips import StripSession
 from beholder.types import U8, Direction, Kind, RawImage
-from golden.test_golden import BATCH_TOLERANCE, CATALOG, FIDELITY, Find, Pair, finder, laws, run, worst
+from golden.test_golden import BATCH_TOLERANCE, CATALOG, FIDELITY, NAMES, Find, Pair, finder, laws, run, worst
 
-NAMES = sorted(CATALOG.scorers)
 NATIVE = [name for name in NAMES if (image := CATALOG.scorers[name].image) and not image.steps]
 few = settings(
     max_examples=6, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
