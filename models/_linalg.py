@@ -40,14 +40,14 @@ def squared_singular_values(matrices: torch.Tensor, sweeps: int) -> torch.Tensor
     )
     stay = _table(matrices, [[float(row == column) for column in order] for row in range(size)])
     swap = _table(matrices, [[float(row == (column + half) % size) for column in order] for row in range(size)])
-    signs = _table(matrices, [1.0] * half + [-1.0] * half)
     for _ in range(sweeps * (size - 1)):
         gram = matrices.transpose(-1, -2) @ matrices
-        own = (gram * same).sum(dim=-1)
-        other = (own[..., None, :] * partner).sum(dim=-1)
-        between = (gram * partner).sum(dim=-1)
-        cosine, sine = _rotation((other - own) * signs, between)
-        matrices = matrices @ (cosine[..., None] * stay + (sine * signs)[..., None] * swap)
+        first, second = (gram * same).sum(dim=-1).split(half, dim=-1)
+        # Both columns of a pair turn by one angle: the two sums that are their product may differ in the last digit.
+        between, _ = (gram * partner).sum(dim=-1).split(half, dim=-1)
+        cosine, sine = _rotation(second - first, between)
+        cosines, sines = torch.cat([cosine, cosine], dim=-1), torch.cat([sine, -sine], dim=-1)
+        matrices = matrices @ (cosines[..., None] * stay + sines[..., None] * swap)
     return (matrices * matrices).sum(dim=-2)
 
 
