@@ -97,6 +97,15 @@ def peer() -> Peer:
         StopIteration: it lies in none.
     """
     folder = next(folder for folder in sys.path if (Path(folder) / "NLP_dist.m").exists())
+    octave = subprocess.Popen(
+        ["octave-cli", "--norc", "--quiet"],  # noqa: S607 - wherever it is installed
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert octave.stdin  # noqa: S101
+    assert octave.stdout  # noqa: S101
+    print(f"pkg load image; addpath('{folder}');", file=octave.stdin)
 
     def ask(candidate: U8, reference: U8) -> float:
         height, width = reference.shape[:2]
@@ -105,10 +114,9 @@ def peer() -> Peer:
                 (pixels @ np.array(LUMA) / 255).T.tofile(Path(scratch) / name)  # column by column
             read = "fread(fopen('{}'), [{} {}], 'double')"
             images = [read.format(Path(scratch) / name, height, width) for name in ("reference", "candidate")]
-            program = f"pkg load image; addpath('{folder}'); printf('%.17g', NLP_dist({', '.join(images)}));"
-            command = ["octave-cli", "--norc", "--eval", program]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 - our own words
-            return float(done.stdout)
+            program = f"printf('%.17g\\n', NLP_dist({', '.join(images)})); fclose('all'); fflush(stdout);"
+            print(program, file=octave.stdin, flush=True)
+            return float(octave.stdout.readline())
 
     return ask
 

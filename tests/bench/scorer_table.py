@@ -105,7 +105,9 @@ def peer_of(name: str) -> Callable[..., float] | None:
         export.to_unit = lambda pixels: double(pixels).float()
     try:
         peer: Callable[..., float] = export.peer()
-        peer(*([np.zeros((256, 256, 3), np.uint8)] * (2 if CATALOG.scorers[name].kind is Kind.FIDELITY else 1)))
+        # Noise: a peer may fail on an image of one colour, as piq's IW-SSIM does.
+        image = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+        peer(*([image] * (2 if CATALOG.scorers[name].kind is Kind.FIDELITY else 1)))
     except Exception as error:  # whatever a peer's package lacks here: the table goes on without it
         print(f"{name}: its peer does not run here: {type(error).__name__}: {error}")
         return None
