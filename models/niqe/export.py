@@ -1,6 +1,7 @@
 """Writes the graph of niqe: the authors' statistics of pristine photographs, as BasicSR carries them."""
 
 import importlib
+import importlib.util
 import math
 import sys
 from collections.abc import Sequence
@@ -121,9 +122,10 @@ def peer() -> ImagePeer:
 
     In even areas that noise alone decides the sign of a sample.
     """
-    vision = ("torchvision", "torchvision.models", "torchvision.ops", "torchvision.transforms", "torchvision.utils")
-    functional = ("torchvision.transforms.functional", "torchvision.models._utils")
-    do_without(*vision, *functional, "addict", "cv2", "lmdb", "lpips", "requests", "tqdm", "yaml")
+    vision = ("models", "models._utils", "ops", "transforms", "transforms.functional", "utils")
+    do_without("torchvision", *(f"torchvision.{name}" for name in vision))
+    others = ("addict", "cv2", "lmdb", "lpips", "requests", "tqdm", "yaml")
+    do_without(*(name for name in others if importlib.util.find_spec(name) is None))
     program = importlib.import_module("basicsr.metrics.niqe")
     convolve, shrink = program.convolve, program.imresize
     with np.load(Path(program.__file__).with_name("niqe_pris_params.npz")) as file:
