@@ -11,44 +11,24 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _colour import to_unit_planes
 from _export import export_pair
 from _golden import Golden, Peer, do_without, to_unit
-from _window import gaussian, slide
+from _ssim import WINDOW, compare
 
-WINDOW = gaussian(1.5, 11)
-C1, C2 = 0.01**2, 0.03**2
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 MIN_SIDE_PX = (len(WINDOW) - 1) * 2 ** (len(SCALE_WEIGHTS) - 1) + 1
 
 
 class MsSsim(torch.nn.Module):
-    """Multi-scale structural similarity (Wang, Simoncelli, Bovik 2003), per channel of RGB in [0, 1].
-
-    Structure is computed as in `ssim`: 1 - its loss, which keeps the digits of similar images. Luminance has the
-    paper's form: a power of 0.1333 is taken of its average, which would show what is lost where it is near 0.
-    """
+    """Multi-scale structural similarity (Wang, Simoncelli, Bovik 2003), per channel of RGB in [0, 1]."""
 
     def forward(self, candidate: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
         """Map uint8 (N, H, W, 3) pairs to scores (N,), 0 to 1; sides of at least 161 px."""
-        # Around 0 a difference of squares keeps the most digits.
         planes = torch.cat([to_unit_planes(candidate), to_unit_planes(reference)], dim=1) - 0.5
         score = torch.ones(1, 1)
         for weight in SCALE_WEIGHTS[:-1]:
-            score = score * _pool(_compare(planes)[1], weight)
+            score = score * _pool(compare(planes)[1], weight)
             planes = _halve(planes)
-        luminance, structure = _compare(planes)
+        luminance, structure = compare(planes)
         return (score * _pool(luminance * structure, SCALE_WEIGHTS[-1])).mean(dim=1).clamp(0, 1)
-
-
-def _compare(planes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Compare the windows of two times three planes (N, 6, H, W), -0.5 to 0.5, in luminance and in structure."""
-    x, y = planes.chunk(2, dim=1)
-    d = x - y
-    blurred = slide(torch.cat([x, y, x * x + y * y, d * d], dim=1), WINDOW, WINDOW)
-    mx, my, mss, mdd = blurred.chunk(4, dim=1)
-    md = mx - my
-    lx, ly = mx + 0.5, my + 0.5
-    luminance = (2 * lx * ly + C1) / (lx * lx + ly * ly + C1)
-    structure = 1 - (mdd - md * md) / (mss - mx * mx - my * my + C2)
-    return luminance, structure
 
 
 def _pool(similarity: torch.Tensor, weight: float) -> torch.Tensor:

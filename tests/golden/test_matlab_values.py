@@ -13,6 +13,8 @@ from beholder.runtime.session import Device
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 CASES = {
+    ("ssim", "gray gaussian11 sigma1.5 valid"): "ssim-downsampled",
+    ("ssim", "rgb channel-mean"): "ssim-downsampled",
     ("vif_p", "gray"): "vif-p",
     ("vif_p", "rgb"): "vif-p",
     ("gmsd", "gray"): "gmsd",

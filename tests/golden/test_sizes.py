@@ -94,6 +94,10 @@ def test_the_graph_of_mdsi_shrinks_as_its_torch_code(load: Load, size: tuple[int
     compare(load("mdsi/export.py").Mdsi(), "mdsi", "map.onnx", size)
 
 
+def test_the_graph_of_ssim_downsampled_leaves_out_what_its_torch_code_does(load: Load) -> None:
+    compare(load("ssim-downsampled/export.py").SsimDownsampled(), "ssim-downsampled", "map.onnx", (645, 650))
+
+
 @pytest.mark.parametrize("size", [(161, 161), (162, 163), (165, 162), (164, 168), (203, 176)])
 @pytest.mark.parametrize(
     ("name", "file", "code"),
@@ -104,6 +108,7 @@ def test_the_graph_of_mdsi_shrinks_as_its_torch_code(load: Load, size: tuple[int
         ("gmsd", "map.onnx", "Gmsd"),
         ("ms-gmsd-c", "model.onnx", "MsGmsdC"),
         ("haarpsi", "map.onnx", "HaarPsi"),
+        ("ssim-downsampled", "map.onnx", "SsimDownsampled"),
     ],
 )
 def test_a_graph_halves_odd_sides_as_its_torch_code(
