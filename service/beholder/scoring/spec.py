@@ -15,7 +15,7 @@ from typing import Any
 from beholder.errors import ConfigError
 from beholder.inputs.steps import Step, parse_steps
 from beholder.scoring.sources import OwnSource, Source, read_sources
-from beholder.scoring.strips import Mean, Strips
+from beholder.scoring.strips import Strips, read_strips
 from beholder.scoring.table import SHA256, Table, is_of, read_table
 from beholder.types import Direction, Kind
 
@@ -202,8 +202,7 @@ def read_spec(folder: Path) -> ScorerSpec | EncoderSpec:
         "image": None if encoder else _read_image(top.table("image"), path),
         "sources": sources,
     }
-    if encoder and "map" in top:
-        raise top.wrong("map", "none, for an embedding has no places to draw", "a table")
+    _check_places(top, common["image"])
     if encoder and kind in (ENCODER, Kind.FIDELITY.name):
         raise top.wrong("encoder", f"none, for a graph of kind {kind} takes images, not an embedding", encoder)
     spec = EncoderSpec(**common) if kind == ENCODER else _read_scorer(top, encoder, common)
@@ -229,6 +228,14 @@ def _read_scorer(top: Table, encoder: str, common: dict[str, Any]) -> ScorerSpec
         map=_read_map(top.table("map"), common["folder"], common["sources"]) if "map" in top else None,
         **common,
     )
+
+
+def _check_places(top: Table, image: ImageSpec | None) -> None:
+    """Refuse a map, or strips, of what is no score of the places of the image as it was sent."""
+    if "map" in top and (image is None or image.steps):
+        raise top.wrong("map", "none, for what is scored is not the image as it was sent", "a table")
+    if image and image.strips and (top.get("kind", str) == ENCODER or "output" in top):
+        raise top.wrong("image", "no strips where there are embeddings or labels", "strips")
 
 
 def _read_labels(output: Table, folder: Path) -> tuple[str, ...]:
@@ -282,17 +289,11 @@ def _read_image(table: Table, where: Path) -> ImageSpec:
     max_mpx = float(table.get("max_mpx", float)) if "max_mpx" in table else None
     if max_mpx is not None and not 0 < max_mpx < math.inf:
         raise table.wrong("max_mpx", "more than 0", max_mpx)
-    strips = _read_strips(table.table("strips")) if "strips" in table else None
+    strips = read_strips(table.table("strips")) if "strips" in table else None
     if strips and (steps or max_mpx is None):
         raise table.wrong("strips", "none without max_mpx, and none with steps", "a table")
-    min_side_px = table.whole("min_side_px", 1, default=1)
+    min_side_px = table.whole("min_side_px", strips.least_px if strips else 1, default=1)
     max_side_px = table.whole("max_side_px", min_side_px) if "max_side_px" in table else None
     image = ImageSpec(steps, min_side_px, max_mpx, strips, max_side_px)
     table.done()
     return image
-
-
-def _read_strips(table: Table) -> Strips:
-    strips = Strips(table.whole("overlap_px", 0), table.whole("step_px", 1, default=1), table.member("of", Mean))
-    table.done()
-    return strips

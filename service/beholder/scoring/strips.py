@@ -9,6 +9,7 @@ from enum import Enum
 import numpy as np
 
 from beholder.runtime.session import Session
+from beholder.scoring.table import Table
 from beholder.types import Tensor
 
 
@@ -35,8 +36,17 @@ class Strips:
     step_px: int
     of: Mean
 
+    @property
+    def least_px(self) -> int:
+        """The height of an image of one place."""
+        return self.overlap_px + self.step_px
+
     def cut(self, height_px: int, most_px: int) -> Iterator[slice]:
-        """Yield the rows of each strip, as even as can be and of `most_px` rows at most, if a place has so few."""
+        """Yield the rows of each strip, as even as can be and of `most_px` rows at most, if a place has so few.
+
+        Args:
+            height_px: at least `least_px`.
+        """
         steps = (height_px - self.overlap_px) // self.step_px
         room = max(1, (most_px - self.overlap_px) // self.step_px)
         count = math.ceil(steps / room)
@@ -81,3 +91,14 @@ class StripSession:
             for rows in strips
         ]
         return self._strips.mean(scores, strips)
+
+
+def read_strips(table: Table) -> Strips:
+    """Read `strips`.
+
+    Raises:
+        ConfigError: a key is missing, unknown or of a wrong value.
+    """
+    strips = Strips(table.whole("overlap_px", 0), table.whole("step_px", 1, default=1), table.member("of", Mean))
+    table.done()
+    return strips

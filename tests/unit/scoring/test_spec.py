@@ -13,6 +13,7 @@ from scorer_folder import ENCODER, write_head, write_scorer
 
 SHA = "0" * 64
 STRIPS = {"overlap_px": 10, "of": "SCORE"}
+CROP = {"op": "crop", "size_px": [8, 8]}
 
 
 def scorer(folder: Path) -> ScorerSpec:
@@ -74,7 +75,7 @@ def test_what_takes_more_than_an_embedding_can_be_no_head(tmp_path: Path, kind: 
 
 
 def test_a_head_draws_no_map(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="map: want none, for an embedding has no places to draw"):
+    with pytest.raises(ConfigError, match="map: want none, for what is scored is not the image as it was sent"):
         read_spec(write_head(tmp_path, "head", "trunk", tables={"image": None, "map": {"high": 1}}))
 
 
@@ -86,7 +87,8 @@ def test_a_map_has_a_graph_a_scale_and_a_meaning(tmp_path: Path) -> None:
 
 
 def test_a_large_image_may_be_cut_into_strips(tmp_path: Path) -> None:
-    spec = scorer(write_scorer(tmp_path, "a", tables={"image": {"steps": [], "max_mpx": 4, "strips": STRIPS}}))
+    image = {"max_mpx": 4, "min_side_px": 11, "strips": STRIPS}
+    spec = scorer(write_scorer(tmp_path, "a", tables={"image": image}))
     assert spec.image
     assert spec.image.strips == Strips(10, 1, Mean.SCORE)
 
@@ -150,6 +152,22 @@ def test_a_card_is_read_when_it_is_asked_for(tmp_path: Path) -> None:
         ),
         ({"tables": {"image": {"strips": STRIPS}}}, "strips: want none without max_mpx, and none with steps"),
         ({"tables": {"image": {"max_mpx": 1, "strips": {"of": "SCORE"}}}}, "overlap_px is missing"),
+        (
+            {"tables": {"image": {"max_mpx": 1, "min_side_px": 10, "strips": STRIPS}}},
+            "min_side_px: want a whole number from 11, got 10",
+        ),
+        (
+            {"tables": {"image": {"max_mpx": 1, "min_side_px": 11, "strips": STRIPS}, "output": {"labels": ["a"]}}},
+            "image: want no strips where there are embeddings or labels",
+        ),
+        (
+            ENCODER | {"tables": {"image": {"max_mpx": 1, "min_side_px": 11, "strips": STRIPS}}},
+            "image: want no strips where there are embeddings or labels",
+        ),
+        (
+            {"tables": {"image": {"steps": [CROP]}, "map": {"sha256": SHA, "high": 1, "meaning": "error"}}},
+            "map: want none, for what is scored is not the image as it was sent",
+        ),
         ({"tables": {"map": {"sha256": SHA, "high": 0, "meaning": "error"}}}, "high: want more than 0, got 0.0"),
         ({"tables": {"map": {"sha256": SHA, "high": 1}}}, r"\[map\]: meaning is missing"),
         ({"tables": {"image": {"steps": [{"op": "twirl"}]}}}, r"scorer.toml: \[image\]: .*twirl"),
