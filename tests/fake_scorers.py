@@ -1,5 +1,6 @@
 """Scorers whose sessions are fakes: the seam where tests of the engine enter."""
 
+import dataclasses
 import io
 import threading
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from beholder.metrics import Metrics
 from beholder.scoring.catalog import Catalog
 from beholder.scoring.load import Loaded
 from beholder.scoring.scorer import Graph, Scorer
-from beholder.scoring.spec import EncoderSpec, GraphFile, GraphSpec, ImageSpec, ScorerSpec
+from beholder.scoring.spec import EncoderSpec, GraphFile, GraphSpec, ImageSpec, MapSpec, ScorerSpec
 from beholder.types import Direction, EncodedImage, Kind, Tensor
 from fake_session import FakeSession, Run
 
@@ -23,6 +24,11 @@ from fake_session import FakeSession, Run
 def brightness(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Score a row by its mean pixel, 0 to 255."""
     return {"score": inputs["candidate"].astype(np.float32).mean(axis=(1, 2, 3))}
+
+
+def brightness_drawn(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Score a row by its mean pixel, and draw the mean of each."""
+    return brightness(inputs) | {"map": inputs["candidate"].astype(np.float32).mean(axis=3)}
 
 
 def difference(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -76,6 +82,15 @@ class House:
         self.catalog.scorers[name] = spec
         self.loaded.graphs[name] = graph
         self.loaded.scorers[name] = Scorer(spec, graph, None, "0" * 64)
+        return session
+
+    def add_drawing(self, name: str, run: Run) -> HeldSession:
+        """Add a graph that draws to the scorer `name`."""
+        session, scorer = HeldSession(run), self.loaded.scorers[name]
+        graph = dataclasses.replace(scorer.graph, name=f"{name}/map", session=session, max_batch_rows=1, draws=True)
+        drawing = MapSpec(GraphFile(Path("map.onnx"), "0" * 64), 255.0, "brightness")
+        self.loaded.graphs[graph.name] = graph
+        self.loaded.drawing[name] = dataclasses.replace(scorer, graph=graph, draws=drawing)
         return session
 
     def add_encoder(self, name: str, run: Run, rows: int = 8) -> HeldSession:

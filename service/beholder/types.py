@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 
 import numpy as np
@@ -102,7 +102,7 @@ class ErrorMap:
         meaning: what the number at a pixel is, for people.
     """
 
-    png: bytes
+    png: bytes = field(repr=False)
     high: float
     meaning: str
 

@@ -20,7 +20,16 @@ from beholder.errors import (
     Unavailable,
 )
 from beholder.types import EncodedImage, Kind, Outcome, Priority, RawImage, Sample, SampleResult, Score, Tensor
-from fake_scorers import HeldSession, House, brightness, difference, embedding, first_of_embedding, grey_png
+from fake_scorers import (
+    HeldSession,
+    House,
+    brightness,
+    brightness_drawn,
+    difference,
+    embedding,
+    first_of_embedding,
+    grey_png,
+)
 
 WAIT_S = 20.0
 
@@ -40,9 +49,9 @@ def running(house: House, device: str = "cpu", **settings: object) -> Iterator[E
         engine.stop()
 
 
-def submit(engine: Engine, samples: list[Sample], *names: str, timeout_s: float = WAIT_S) -> Job:
+def submit(engine: Engine, samples: list[Sample], *names: str, timeout_s: float = WAIT_S, explain: bool = False) -> Job:
     scorers = [engine.catalog.scorers[name] for name in names]
-    return engine.submit(samples, scorers, deadline_s=engine.clock() + timeout_s)
+    return engine.submit(samples, scorers, deadline_s=engine.clock() + timeout_s, explain=explain)
 
 
 def ask(engine: Engine, samples: list[Sample], *names: str) -> list[dict[str, Outcome]]:
@@ -475,6 +484,48 @@ def test_a_sample_that_waits_for_the_device_lets_go_of_its_decoded_images(house:
         session.gate.set()
         first.wait(WAIT_S)
         job.wait(WAIT_S)
+
+
+def test_the_time_to_open_a_graph_that_draws_is_not_what_its_maps_cost(house: House) -> None:
+    """A caller with a short deadline is not refused because the first map took long."""
+    house.add_graph("bright", brightness)
+    runs: list[float] = []
+
+    def open_and_draw(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        time.sleep(0.0 if runs else 1.0)
+        runs.append(0.0)
+        return brightness_drawn(inputs)
+
+    house.add_drawing("bright", open_and_draw)
+    with running(house) as engine:
+        for level in range(4):
+            submit(engine, [Sample(grey_png(level))], "bright", explain=True).wait(WAIT_S)
+        job = submit(engine, [Sample(grey_png(9))], "bright", timeout_s=0.2, explain=True)
+        assert value(job.wait(WAIT_S)[0]["bright"]) == 9.0
+
+
+def test_maps_are_not_kept_in_the_cache(house: House) -> None:
+    house.add_graph("bright", brightness)
+    drawing = house.add_drawing("bright", brightness_drawn)
+    with running(house) as engine:
+        for _ in range(2):
+            (result,) = submit(engine, [Sample(grey_png(9))], "bright", explain=True).wait(WAIT_S)
+            outcome = result["bright"]
+            assert isinstance(outcome, Score)
+            assert outcome.map
+    assert drawing.batches == [1, 1]
+    assert house.sample_count("beholder_cache_bytes") == 0
+
+
+def test_a_graph_that_draws_and_keeps_failing_leaves_the_scorer_ready(house: House) -> None:
+    house.add_graph("bright", brightness)
+    house.add_drawing("bright", _fail)
+    with running(house) as engine:
+        for _ in range(4):
+            (result,) = submit(engine, [Sample(grey_png(9))], "bright", explain=True).wait(WAIT_S)
+            assert isinstance(result["bright"], ScoringFailed)
+        assert engine.not_ready_reason("bright") == ""
+        assert value(ask(engine, [Sample(grey_png(9))], "bright")[0]["bright"]) == 9.0
 
 
 def test_zero_samples_and_too_many_are_refused_with_the_limit(house: House) -> None:

@@ -166,7 +166,6 @@ class Client:
             prompt: what all candidates are judged against.
             normalisation: how scores become comparable before they are weighted.
             priority: as in `score`.
-            explain: as in `score`.
             timeout_s: as in `score`.
             request_id: as in `score`.
 

@@ -99,7 +99,7 @@ class Engine:
             Exception: a graph failed on its warm-up; the process should stop.
         """
         for lane in self._lanes.values():
-            if not lane.graph.is_late:
+            if not lane.graph.draws:
                 lane.warm_up()
             lane.workers.start()
         self._preparers.start()
@@ -218,19 +218,24 @@ class Engine:
             roles = lane.graph.roles
             try:
                 pixels = {role: pictures[role].pixels(f"{task.field}.{role}") for role in roles}
-                check_pixels(lane.graph.image, pixels["candidate"], pixels.get("reference"), task.field)
+                candidate, reference = pixels["candidate"], pixels.get("reference")
+                check_pixels(lane.graph.image, candidate, reference, task.field, draws=lane.graph.draws)
                 tensors = {role: pictures[role].prepared(lane.steps, f"{task.field}.{role}") for role in roles}
             except InputError as error:
                 task.settle_graph(lane.graph, error)
                 continue
-            is_kept = self._cache.is_on and len(roles) == 1
+            is_kept = self._is_kept(lane.graph)
             self._push(lane, Row(task, tensors, pictures["candidate"].digest() if is_kept else None))
+
+    def _is_kept(self, graph: Graph) -> bool:
+        """Tell whether the cache keeps what a graph says: of single images, but no maps, which would fill it."""
+        return self._cache.is_on and len(graph.roles) == 1 and not graph.draws
 
     def _lanes_without_answer(self, task: SampleTask, pictures: Mapping[str, Picture]) -> list[Lane]:
         """Answer what the cache knows and return the lanes of the rest."""
         lanes = []
         for graph in {scorer.graph.name: scorer.graph for scorer in task.open_scorers()}.values():
-            if self._cache.is_on and len(graph.roles) == 1:
+            if self._is_kept(graph):
                 known = self._cache.get((pictures["candidate"].digest(), graph.name))
                 self._metrics.cache_lookups.labels(graph.name, "miss" if known is None else "hit").inc()
                 if known is not None:

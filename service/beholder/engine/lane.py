@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 MAX_BATCH_MPX = 4.0
 """Native-size rows stop joining a batch here: large images gain nothing from company, and memory grows."""
 WARM_UP_SIDE_PX = 128
-"""Native-size graphs are warmed up on squares of this side, or of the least that they accept."""
+"""Native-size graphs are warmed up on squares of this side, or of the nearest that they accept."""
 MAX_FAILURES = 3
 """Failed batches in a row after which the lane calls itself not ready, until one succeeds."""
 TRY_AGAIN_S = 30.0
@@ -88,6 +88,8 @@ class Lane:
         self._deliver, self._release = deliver, release
         self._clock, self._metrics = clock, metrics
         self._cost, self._cost_lock = CostModel(), threading.Lock()
+        # Batches that began before a late graph was open waited for that too, which tells nothing of what one costs.
+        self._open_since_s = float("inf") if graph.draws else float("-inf")
         self._failures, self._failed_at = 0, 0.0
         max_mpx = float("inf") if self.size_px else min(MAX_BATCH_MPX, graph.image.max_mpx or MAX_BATCH_MPX)
         queue = BatchQueue[Row](graph.max_batch_rows, max_mpx, delay_s)
@@ -108,7 +110,9 @@ class Lane:
         Raises:
             Exception: whatever the session raises; the process should not serve.
         """
-        height, width = self.size_px or [max(WARM_UP_SIDE_PX, self.graph.image.min_side_px)] * 2
+        image = self.graph.image
+        side_px = max(image.min_side_px, min(WARM_UP_SIDE_PX, image.max_side_px or WARM_UP_SIDE_PX))
+        height, width = self.size_px or (side_px, side_px)
         noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
         for rows in self._batch_rows or sorted({1, self.graph.max_batch_rows}):
             for _ in range(2):
@@ -148,7 +152,7 @@ class Lane:
         rows = [entry.payload for entry in batch]
         try:
             outputs = self._run(rows)
-            self._ran(batch, self._clock() - started)
+            self._ran(batch, started)
             self._deliver(self, rows, outputs)
         except Exception:
             self._failures, self._failed_at = self._failures + 1, self._clock()
@@ -168,10 +172,13 @@ class Lane:
         outputs = self.graph.session.run(inputs)
         return {name: output[: len(rows)] for name, output in outputs.items()}
 
-    def _ran(self, batch: list[Entry[Row]], elapsed_s: float) -> None:
-        name, rows = self.graph.name, len(batch)
+    def _ran(self, batch: list[Entry[Row]], started_s: float) -> None:
+        name, rows, now = self.graph.name, len(batch), self._clock()
+        elapsed_s = now - started_s
         self._failures = 0
-        self._observe(rows, sum(entry.work for entry in batch), elapsed_s)
+        if started_s >= self._open_since_s:
+            self._observe(rows, sum(entry.work for entry in batch), elapsed_s)
+        self._open_since_s = min(self._open_since_s, now)
         self._metrics.observe_stage("run", name, elapsed_s)
         self._metrics.batch_rows.labels(name).observe(rows)
         self._metrics.rows.labels(name).inc(rows)

@@ -14,8 +14,9 @@ COLOURS = ((0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 1
 
 def encode_map(errors: F32, high: float) -> bytes:
     """Return errors (H, W), 0 or more, as a grey PNG whose 255 is `high`."""
-    grey = np.rint(np.clip(errors, 0.0, high) * (255.0 / high)).astype(np.uint8)
-    return _png(grey)
+    levels = np.clip(errors, 0.0, high)
+    levels *= 255.0 / high
+    return _png(np.rint(levels, out=levels).astype(np.uint8))
 
 
 def side_by_side(rows: Sequence[tuple[U8, U8, bytes]]) -> bytes:

@@ -131,29 +131,34 @@ class _Loader:
         """Add the graph that also draws, as one of its own that is opened when the first map is asked for."""
         plain = self.loaded.scorers[spec.name].graph
         shapes = _image_shapes(plain)
+        name = f"{spec.name}/map"
         _read(spec, drawing.file)  # one that is stale or was tampered with stops the start
 
         def open_session() -> Session:
-            session = self._session(spec, drawing.file, self._device)
+            session = self._session(spec, drawing.file, self._device, name)
             _check(spec, session, shapes, {SCORE: (None,), MAP: (None, None, None)})
             return session
 
-        name = f"{spec.name}/map"
         whole = dataclasses.replace(spec, image=dataclasses.replace(plain.image, strips=None))  # a map is of one piece
         session = LateSession(name, plain.session, (SCORE, MAP), open_session)
-        graph = Graph(name, spec.version, whole, session, plain.roles, max_batch_rows=1, is_late=True)
+        graph = Graph(name, spec.version, whole, session, plain.roles, max_batch_rows=1, draws=True)
         self.loaded.graphs[name] = graph
         self.loaded.drawing[spec.name] = Scorer(spec, graph, None, drawing.file.sha256, drawing)
 
-    def _session(self, spec: Spec, file: GraphFile, device: Device) -> Session:
-        """Open a graph's file after checking its digest; the bytes checked are the bytes that run."""
+    def _session(self, spec: Spec, file: GraphFile, device: Device, name: str = "") -> Session:
+        """Open a graph's file after checking its digest; the bytes checked are the bytes that run.
+
+        Args:
+            name: of the graph, where it is not its scorer's.
+        """
+        name = name or spec.name
         started = monotonic()
         data = _read(spec, file)
         try:
-            session = self._open(spec.name, data, device, spec.graph.options[device.kind])
+            session = self._open(name, data, device, spec.graph.options[device.kind])
         except ConfigError as error:
             raise ConfigError(f"{file.path}: {error.message}") from error
-        self.loaded.load_seconds[spec.name] = monotonic() - started
+        self.loaded.load_seconds[name] = monotonic() - started
         return session
 
 

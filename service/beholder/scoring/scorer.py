@@ -32,7 +32,7 @@ class Graph:
     Attributes:
         roles: which images it takes, by the names of its inputs: the candidate, then maybe the reference.
         max_batch_rows: rows in one run at most.
-        is_late: whether it is opened when it is first run, and so not warmed up.
+        draws: whether it also draws a map; then it is opened when it is first run, and so not warmed up.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Graph:
     session: Session
     roles: tuple[str, ...]
     max_batch_rows: int
-    is_late: bool = False
+    draws: bool = False
 
     @property
     def image(self) -> ImageSpec:
@@ -160,13 +160,14 @@ def _excess(sample: Sample, scorers: Sequence[ScorerSpec], field: str) -> Invali
     return None
 
 
-def check_pixels(spec: ImageSpec, candidate: U8, reference: U8 | None, field: str) -> None:
+def check_pixels(spec: ImageSpec, candidate: U8, reference: U8 | None, field: str, *, draws: bool = False) -> None:
     """Check decoded images against what a graph accepts.
 
     Args:
         candidate: shape (H, W, 3).
         reference: must have the candidate's size; None where there is none.
         field: the sample's path in the request.
+        draws: whether the graph draws a map, which may be limited where a score alone is not.
 
     Raises:
         InvalidSample: a side is too short or too long, there are too many pixels, or the sizes differ.
@@ -179,8 +180,9 @@ def check_pixels(spec: ImageSpec, candidate: U8, reference: U8 | None, field: st
         want = f"want at most {spec.max_side_px} px on each side"
         raise InvalidSample(f"candidate: {want}, got {width}x{height} px", f"{field}.{CANDIDATE}")
     if spec.max_mpx is not None and not spec.strips and height * width > spec.max_mpx * 1e6:
+        want = f"want at most {spec.max_mpx:g} megapixels{' for a map' * draws}"
         found = f"{width}x{height} px ({height * width / 1e6:.6g} megapixels)"
-        raise InvalidSample(f"candidate: want at most {spec.max_mpx:g} megapixels, got {found}", f"{field}.{CANDIDATE}")
+        raise InvalidSample(f"candidate: {want}, got {found}", f"{field}.{CANDIDATE}")
     if reference is not None and reference.shape != candidate.shape:
         found = f"{reference.shape[1]}x{reference.shape[0]} px"
         want = f"want the candidate's size, {width}x{height} px"

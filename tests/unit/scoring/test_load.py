@@ -119,7 +119,7 @@ def test_a_graph_that_draws_is_one_of_its_own_opened_when_it_first_runs(tmp_path
     plain, drawing = loaded.scorers["near"], loaded.drawing["near"]
     assert list(loaded.graphs) == ["near", "near/map"]
     assert (plain.graph.session, plain.draws) == (opener.sessions[b"graph"], None)
-    assert drawing.graph.is_late
+    assert drawing.graph.draws
     assert drawing.graph.max_batch_rows == 1
     assert drawing.draws
     assert drawing.draws.high == 2.0

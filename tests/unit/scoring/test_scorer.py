@@ -234,3 +234,8 @@ def test_an_image_that_a_graph_cant_take_is_told_the_limit_and_its_size(
     with pytest.raises(InvalidSample) as caught:
         check_pixels(spec, candidate, reference, FIELD)
     assert (caught.value.field, caught.value.message) == (field, message)
+
+
+def test_an_image_too_large_to_draw_is_told_that_the_limit_is_that_of_maps() -> None:
+    with pytest.raises(InvalidSample, match=r"want at most 0\.01 megapixels for a map, got 101x100 px"):
+        check_pixels(ImageSpec((), 1, 0.01), pixels(101, 100), None, FIELD, draws=True)
