@@ -10,7 +10,13 @@ from _cvvdp import ColorVideoVdp
 from _cvvdp_display import STANDARD_4K
 from _cvvdp_peer import peer_on
 from _export import export_pair
-from _golden import Golden
+from _golden import Golden, Peer
+
+
+def peer() -> Peer:
+    """Return the authors' own metric on this display."""
+    return peer_on(STANDARD_4K)
+
 
 GOLDEN = Golden(
     __file__,
@@ -23,4 +29,4 @@ GOLDEN = Golden(
 )
 
 if __name__ == "__main__":
-    export_pair(partial(ColorVideoVdp, STANDARD_4K), GOLDEN, partial(peer_on, STANDARD_4K), side_px=32)
+    export_pair(partial(ColorVideoVdp, STANDARD_4K), GOLDEN, peer, side_px=32)

@@ -81,20 +81,26 @@ def opinions() -> Iterable[str]:
         "samples of whole contents. None of these images trained anything here. `make opinion` asks again."
     )
     for name, one in found["sets"].items():
-        scorers = sorted(one["scorers"].items(), key=lambda item: -item[1]["srcc"])
+        known = [item for item in one["scorers"].items() if item[1]["srcc"] is not None]
+        scorers = sorted(known, key=lambda item: -item[1]["srcc"])
         yield f"**{name}**: {one['about']} {one['images']} images of {one['contents']} contents."
         yield from table(
             ("scorer", "SRCC", "within one content", "images"),
             (
                 (
                     f"`{scorer}`",
-                    f"{result['srcc']:.3f} ({result['low']:.2f} to {result['high']:.2f})",
+                    f"{result['srcc']:.3f}{interval(result)}",
                     f"{result['srcc_within_content']:.3f}" if result.get("srcc_within_content") is not None else "-",
                     str(result["images"]),
                 )
                 for scorer, result in scorers
             ),
         )
+
+
+def interval(result: dict[str, Any]) -> str:
+    """Return the interval of a correlation; nothing where there were too few images for one."""
+    return "" if result["low"] is None else f" ({result['low']:.2f} to {result['high']:.2f})"
 
 
 def bound(value: float) -> str:

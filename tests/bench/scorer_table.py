@@ -95,23 +95,26 @@ def photographs() -> tuple[U8, U8]:
 
 
 def peer_of(name: str) -> Callable[..., float] | None:
-    """Return the peer's program, in float32 where it takes tensors, as its users run it; None where it is not here."""
-    path = MODELS / name / "export.py"
-    if "def peer(" not in path.read_text(encoding="utf-8"):
+    """Return the peer's program, in float32 where it can, as its users run it; None where it is not here."""
+    export = load(MODELS / name / "export.py")
+    if not hasattr(export, "peer"):
         return None
-    export = load(path)
-    if hasattr(export, "to_unit"):
-        double: Callable[[U8], Any] = export.to_unit
-        export.to_unit = lambda pixels: double(pixels).float()
-    try:
-        peer: Callable[..., float] = export.peer()
-        # Noise: a peer may fail on an image of one colour, as piq's IW-SSIM does.
-        image = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
-        peer(*([image] * (2 if CATALOG.scorers[name].kind is Kind.FIDELITY else 1)))
-    except Exception as error:  # whatever a peer's package lacks here: the table goes on without it
-        print(f"{name}: its peer does not run here: {type(error).__name__}: {error}")
-        return None
-    return peer
+    double = getattr(export, "to_unit", None)
+    # Noise: a peer may fail on an image of one colour, as piq's IW-SSIM does.
+    image = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+    images = [image] * (2 if CATALOG.scorers[name].kind is Kind.FIDELITY else 1)
+    failed: Exception | None = None
+    for to_unit in (lambda pixels: double(pixels).float(), double) if double else (None,):
+        export.to_unit = to_unit
+        try:
+            peer: Callable[..., float] = export.peer()
+            peer(*images)
+        except Exception as error:  # whatever a peer's package lacks here: the table goes on without it
+            failed = error
+        else:
+            return peer
+    print(f"{name}: its peer does not run here: {type(failed).__name__}: {failed}")
+    return None
 
 
 def load(path: Path) -> ModuleType:
