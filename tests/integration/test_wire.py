@@ -42,6 +42,14 @@ def png(level: int, width: int = 64, height: int = 48) -> bytes:
     return buffer.getvalue()
 
 
+def noise(seed: int) -> bytes:
+    """Return a small JPEG whose map against another is large."""
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 256, (400, 400, 3), np.uint8)
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=15)
+    return buffer.getvalue()
+
+
 def encoded(data: bytes) -> samples_pb2.Image:
     return samples_pb2.Image(encoded=data)
 
@@ -142,6 +150,23 @@ def test_a_score_brings_a_map_of_the_images_size_only_where_one_is_asked_for(sco
     assert differs.results[0].score.map.high == 1.0
     assert differs.results[0].score.map.meaning
     assert not np.asarray(Image.open(io.BytesIO(same.results[0].score.map.png))).any()
+
+
+def test_maps_that_do_not_fit_into_an_answer_are_refused_with_the_limit(start_server: StartServer) -> None:
+    one_mb = start_server(scorers=["ssim"], max_message_mb=1)
+    samples = [pair(noise(seed), noise(0)) for seed in range(1, 13)]
+    with grpc.insecure_channel(one_mb.address) as channel:
+        scoring = ScoringServiceStub(channel)
+        few = scoring.Score(pb.ScoreRequest(samples=samples[:3], scorers=["ssim"], explain=True), timeout=TIMEOUT_S)
+        assert sum(len(sample.results[0].score.map.png) for sample in few.samples) > 2**18
+        error = fails(
+            scoring,
+            pb.ScoreRequest(samples=samples, scorers=["ssim"], explain=True),
+            grpc.StatusCode.INVALID_ARGUMENT,
+        )
+        assert "want an answer of at most 1 MiB, got 1." in str(error.details())
+        assert details(error)["BadRequest"].field_violations[0].field == "samples"
+        assert len(score(scoring, samples, "ssim").samples) == len(samples)
 
 
 def test_panels_are_listed(channel: grpc.Channel) -> None:

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
 
+from beholder.config import MIB
 from beholder.engine.engine import Engine
 from beholder.errors import BeholderError, InputError, InvalidSample
 from beholder.metrics import Metrics
@@ -12,13 +13,17 @@ from beholder.rpc import convert
 from beholder.rpc.call import Context, answering, counted, deadline_of
 from beholder.scoring.rank import rank
 from beholder.scoring.spec import ScorerSpec
-from beholder.types import Priority, Sample, SampleResult
+from beholder.types import Priority, Sample, SampleResult, Score
 from beholder.v1 import scoring_service_pb2 as pb
 from beholder.v1 import scoring_service_pb2_grpc as pb_grpc
 
 Answer = Callable[[pb.ScoreStreamRequest, int], Coroutine[Any, Any, pb.ScoreStreamResponse]]
 STREAM_REQUESTS = 1024
 """Messages of one stream that may be in work; more are read only as answers are taken."""
+EXPLAINED_SAMPLES = 32
+"""Of these, samples whose maps are asked for: maps are megabytes that wait for a caller who reads slowly."""
+FRAME_BYTES = 64
+"""What a message of a stream holds beside its response, at most."""
 
 
 class ScoringServicer(pb_grpc.ScoringServiceServicer):
@@ -26,11 +31,13 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
 
     Args:
         default_timeout_s: deadline of calls that bring none.
+        max_message_bytes: of an answer.
     """
 
-    def __init__(self, engine: Engine, default_timeout_s: float, metrics: Metrics) -> None:
+    def __init__(self, engine: Engine, default_timeout_s: float, max_message_bytes: int, metrics: Metrics) -> None:
         self._engine = engine
         self._default_timeout_s = default_timeout_s
+        self._max_answer_bytes = max_message_bytes - FRAME_BYTES
         self._metrics = metrics
 
     async def Score(self, request: pb.ScoreRequest, context: Context) -> pb.ScoreResponse:  # noqa: N802, D102
@@ -62,7 +69,18 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
         samples = convert.samples_from(request.samples)
         priority = convert.PRIORITIES.get(request.priority)
         results = await self._results(samples, scorers, deadline_s, priority, request_id, request.explain)
-        return convert.results_to(results)
+        response = convert.results_to(results)
+        self._check_size(response.ByteSize())
+        return response
+
+    def _check_size(self, answer_bytes: int) -> None:
+        if answer_bytes > self._max_answer_bytes:
+            found, limit = answer_bytes / MIB, self._max_answer_bytes / MIB
+            raise InvalidSample(
+                f"want an answer of at most {limit:.0f} MiB, got {found:.6g} MiB or more; "
+                "ask about fewer samples or scorers at once",
+                "samples",
+            )
 
     async def _rank(self, request: pb.RankRequest, deadline_s: float, request_id: str) -> pb.RankResponse:
         weights = convert.weights_from(request.scorers)
@@ -95,19 +113,20 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
     ) -> list[SampleResult]:
         if priority is None:
             raise InvalidSample("unknown value", "priority")
-        loop = asyncio.get_running_loop()
-        done = loop.create_future()
+        maps = _Maps(self._max_answer_bytes)
         job = self._engine.submit(
-            samples, scorers, deadline_s=deadline_s, priority=priority, request_id=request_id, explain=explain
+            samples,
+            scorers,
+            deadline_s=deadline_s,
+            priority=priority,
+            request_id=request_id,
+            explain=explain,
+            on_result=maps.add if explain else None,
         )
-
-        def wake() -> None:
-            loop.call_soon_threadsafe(_set_done, done)
-
-        job.add_done_callback(wake)
+        job.add_done_callback(maps.end)
         try:
-            await done
-        except asyncio.CancelledError:
+            self._check_size(await maps.done)
+        except (asyncio.CancelledError, InputError):
             job.cancel()
             raise
         return job.wait()
@@ -127,12 +146,44 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
         return pb.ScoreStreamResponse(id=message.id, response=response)
 
 
+class _Maps:
+    """Weighs the maps of an answer as they come, so that those that do not fit into it are not held first.
+
+    Args:
+        max_bytes: of the answer.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._max_bytes, self._bytes = max_bytes, 0
+        self.done: asyncio.Future[int] = self._loop.create_future()
+        """The bytes of all maps, once the answer is whole, or of those so far, once they are too many."""
+
+    def add(self, _index: int, result: SampleResult) -> None:
+        """Weigh one sample's; on any thread."""
+        maps = [outcome.map for outcome in result.values() if isinstance(outcome, Score) and outcome.map]
+        self._loop.call_soon_threadsafe(self._add, sum(len(one.png) for one in maps))
+
+    def end(self) -> None:
+        """Tell that the answer is whole; on any thread."""
+        self._loop.call_soon_threadsafe(self._end)
+
+    def _add(self, size_bytes: int) -> None:
+        self._bytes += size_bytes
+        if self._bytes > self._max_bytes:
+            self._end()
+
+    def _end(self) -> None:
+        if not self.done.done():
+            self.done.set_result(self._bytes)
+
+
 class _Stream:
     """Reads messages, works on many at once, and gives answers as they are ready."""
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
-        self._answers: asyncio.Queue[pb.ScoreStreamResponse | None] = asyncio.Queue()
+        self._answers: asyncio.Queue[tuple[pb.ScoreStreamResponse, int] | None] = asyncio.Queue()
         self._room = asyncio.Semaphore(STREAM_REQUESTS)
         self._ids: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -140,9 +191,11 @@ class _Stream:
     async def answers(self, requests: AsyncIterator[pb.ScoreStreamRequest]) -> AsyncGenerator[pb.ScoreStreamResponse]:
         reader = asyncio.create_task(self._read(requests))
         try:
-            while (response := await self._answers.get()) is not None:
+            while (answer := await self._answers.get()) is not None:
+                response, places = answer
                 yield response
-                self._room.release()
+                for _ in range(places):
+                    self._room.release()
             await reader
         finally:
             for task in (reader, *self._tasks):
@@ -152,9 +205,11 @@ class _Stream:
         number = 0
         try:
             async for message in requests:
-                await self._room.acquire()
+                places = _places(message.request)
+                for _ in range(places):
+                    await self._room.acquire()
                 number += 1
-                task = asyncio.create_task(self._work(message, number))
+                task = asyncio.create_task(self._work(message, number, places))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
             if self._tasks:
@@ -162,19 +217,20 @@ class _Stream:
         finally:
             self._answers.put_nowait(None)
 
-    async def _work(self, message: pb.ScoreStreamRequest, number: int) -> None:
+    async def _work(self, message: pb.ScoreStreamRequest, number: int, places: int) -> None:
         if message.id in self._ids:
             taken = InvalidSample(f"{message.id} is still being answered on this stream", "id")
-            self._answers.put_nowait(pb.ScoreStreamResponse(id=message.id, error=convert.error_to(taken)))
+            self._answers.put_nowait((pb.ScoreStreamResponse(id=message.id, error=convert.error_to(taken)), places))
             return
         self._ids.add(message.id)
         try:
             response = await self._answer(message, number)
         finally:
             self._ids.discard(message.id)
-        self._answers.put_nowait(response)
+        self._answers.put_nowait((response, places))
 
 
-def _set_done(future: "asyncio.Future[None]") -> None:
-    if not future.done():
-        future.set_result(None)
+def _places(request: pb.ScoreRequest) -> int:
+    """Return what a message takes of a stream's room; the largest takes all of it."""
+    each = STREAM_REQUESTS // EXPLAINED_SAMPLES
+    return min(max(1, len(request.samples)) * each, STREAM_REQUESTS) if request.explain else 1

@@ -19,7 +19,7 @@ from beholder.v1 import scorer_service_pb2, scorer_service_pb2_grpc, scoring_ser
 def build_server(engine: Engine, health: Health, config: Config, metrics: Metrics) -> grpc.aio.Server:
     """Register all services; nothing listens yet."""
     server = grpc.aio.server(options=_options(config))
-    scoring = ScoringServicer(engine, config.default_timeout_s, metrics)
+    scoring = ScoringServicer(engine, config.default_timeout_s, config.max_message_mb * MIB, metrics)
     scoring_service_pb2_grpc.add_ScoringServiceServicer_to_server(scoring, server)
     scorer_service_pb2_grpc.add_ScorerServiceServicer_to_server(ScorerServicer(engine, metrics), server)
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)

@@ -66,7 +66,7 @@ class ScoreRequest(_message.Message):
     """Who goes first when requests wait."""
     explain: _builtins.bool
     """Whether scores carry a map of where the error is, from those scorers that can draw one (see Scorer.draws). It takes
-    longer, and the answer is larger.
+    longer, and the answer is larger: one that does not fit into a message of the server's is refused.
     """
     @_builtins.property
     def samples(self) -> _containers.RepeatedCompositeFieldContainer[_samples_pb2.Sample]:
