@@ -227,14 +227,20 @@ def describe(config: Config, name: str = "") -> list[ScorerInfo]:
     return [wire.scorer_from(convert.scorer_to(spec, _absent(spec, catalog))) for spec in specs]
 
 
-def exported(config: Config, panel: str) -> tuple[str, ...]:
-    """Return the scorers of a panel whose graphs are there; none where there is no such panel.
+def scorers_for(config: Config, panel: str, usual: str) -> tuple[str, ...]:
+    """Return the scorers to load for a panel; without one those that the settings name; else the usual panel's.
+
+    Of the usual panel, those whose graphs are there. Nothing means all.
 
     Raises:
         ConfigError: a scorer folder is wrong.
+        ScorerNotFound: there is no such panel; names the nearest that exist.
     """
     catalog = load_catalog([Path(folder) for folder in config.models] or [shipped_models()])
-    return tuple(name for name in catalog.panels.get(panel, ()) if not _absent(catalog.scorers[name], catalog))
+    if panel:
+        return tuple(spec.name for spec in catalog.resolve((), panel))
+    there = (name for name in catalog.panels.get(usual, ()) if not _absent(catalog.scorers[name], catalog))
+    return config.scorers or tuple(there)
 
 
 def _absent(spec: ScorerSpec, catalog: Catalog) -> str:

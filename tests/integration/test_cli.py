@@ -76,9 +76,9 @@ def test_a_table_has_a_column_for_each_scorer(type_: Type) -> None:
     said = type_("score", GOOD, WORSE, "--reference", REFERENCE)
     assert said.code == 0
     head, first, second = said.out.splitlines()
-    assert head.split() == ["candidate", "psnr", "ssim"]
+    assert head.split() == ["candidate", "ssim", "psnr"]
     assert first.split()[0] == GOOD
-    assert float(first.split()[1]) > float(second.split()[1]) > 20
+    assert float(first.split()[2]) > float(second.split()[2]) > 20
     assert said.err == ""
 
 
@@ -96,7 +96,7 @@ def test_csv_can_be_read_back(type_: Type, folder: Path) -> None:
     assert list(rows) == ["a.jpg", "b.jpg", "broken.png", "c.png"]
     assert rows["c.png"] == {"candidate": str(folder / "deep" / "c.png"), "psnr": "80.0", "ssim": "1.0", "error": ""}
     assert rows["broken.png"]["psnr"] == ""
-    assert "psnr, ssim: INVALID_ARGUMENT: " in rows["broken.png"]["error"]
+    assert "ssim, psnr: INVALID_ARGUMENT: " in rows["broken.png"]["error"]
 
 
 def test_one_failed_image_is_exit_code_1_and_hurts_no_other(type_: Type, folder: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_table_tells_on_stderr_what_failed_and_why(type_: Type, folder: Path) 
     assert said.code == 1
     assert f"{folder / 'broken.png'}" in said.out
     first, last = said.err.splitlines()
-    assert first.startswith(f"beholder: {folder / 'broken.png'}: psnr, ssim: INVALID_ARGUMENT: image")
+    assert first.startswith(f"beholder: {folder / 'broken.png'}: ssim, psnr: INVALID_ARGUMENT: image")
     assert last == "beholder: 1 of 4 images failed"
 
 
@@ -150,7 +150,7 @@ def test_scorers_that_take_no_reference_are_the_default_without_one(type_: Type)
     """This server has none."""
     said = type_("score", GOOD)
     assert said.code == 2
-    assert "content-labels is not ready: " in said.err
+    assert "image-safety is not ready: " in said.err
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_compare_asks_the_fidelity_panel_as_far_as_it_is_served(type_: Type) -> 
     said = type_("compare", REFERENCE, GOOD, WORSE, "--json")
     assert said.code == 0
     good, worse = said.objects
-    assert list(good["scores"]) == ["psnr", "ssim"]
+    assert list(good["scores"]) == ["ssim", "psnr"]
     assert good["scores"]["ssim"]["value"] > worse["scores"]["ssim"]["value"]
 
 
@@ -204,6 +204,23 @@ def test_a_map_of_candidates_that_failed_is_not_written(type_: Type, folder: Pat
     assert said.code == 1
     assert "errors.png was not written: ssim scored no candidate" in said.err
     assert not (tmp_path / "errors.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("no/errors.png", "--map: no folder "),
+        ("photos/a.jpg", "a.jpg is one of the images to compare; name another file"),
+    ],
+)
+def test_a_map_that_cannot_be_written_is_told_before_anything_is_scored(
+    type_: Type, folder: Path, place: str, message: str
+) -> None:
+    before = (folder / "a.jpg").read_bytes()
+    said = type_("compare", REFERENCE, str(folder / "a.jpg"), "-s", "ssim", "--map", str(folder.parent / place))
+    assert (said.code, said.out) == (2, "")
+    assert message in said.err
+    assert (folder / "a.jpg").read_bytes() == before
 
 
 def test_rank_writes_the_best_first(type_: Type) -> None:
@@ -260,6 +277,21 @@ def test_scorers_with_a_name_shows_its_card(type_: Type, how: list[str]) -> None
 def test_embedded_gives_the_scores_that_a_server_gives(type_: Type, folder: Path) -> None:
     argv = ("score", str(folder), "-r", REFERENCE, "-s", OURS, "--json")
     assert type_(*argv, "--embedded").objects == type_(*argv).objects
+
+
+def test_embedded_loads_the_scorers_that_the_settings_name(type_: Type) -> None:
+    said = type_("score", GOOD, "-r", REFERENCE, "--embedded", "--json", BEHOLDER_SCORERS="psnr")
+    assert list(said.objects[0]["scores"]) == ["psnr"]
+
+
+def test_embedded_tells_of_a_panel_what_is_not_exported_or_not_there(type_: Type, tmp_path: Path) -> None:
+    for name in ("psnr", "ssim"):
+        shutil.copytree(REPO / "models" / name, tmp_path / name)
+    (tmp_path / "ssim" / "model.onnx").unlink()
+    (tmp_path / "panels.toml").write_text('[panels]\nboth = ["psnr", "ssim"]\n')
+    ask = ("score", GOOD, "-r", REFERENCE, "--embedded", "-p")
+    assert "run `beholder export ssim`" in type_(*ask, "both", BEHOLDER_MODELS=str(tmp_path)).err
+    assert "no panel 'bot'; did you mean both?" in type_(*ask, "bot", BEHOLDER_MODELS=str(tmp_path)).err
 
 
 def test_a_server_that_is_not_there_is_told_with_what_to_type(type_: Type) -> None:

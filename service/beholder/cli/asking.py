@@ -34,10 +34,10 @@ class Where:
     environ: Mapping[str, str]
 
     @contextmanager
-    def open(self, scorers: Sequence[str] = (), panel: str = "") -> "Iterator[Client | Embedded]":
-        """Connect, or build an engine of these scorers, else of this panel's where there is one, else of all."""
+    def open(self, scorers: Sequence[str] = (), panel: str = "", usual: str = "") -> "Iterator[Client | Embedded]":
+        """Connect, or build an engine of these scorers, else of those of this panel, else of the usual panel's."""
         if self.is_embedded:
-            with self._embedded(scorers, panel) as embedded:
+            with self._embedded(scorers, panel, usual) as embedded:
                 yield embedded
             return
         address = self.address or config_from(self.environ).address
@@ -48,13 +48,12 @@ class Where:
                 hint = "start a server with `beholder serve`, or add --embedded"
                 raise click.ClickException(f"{address} does not answer; {hint} ({error.message})") from error
 
-    def _embedded(self, scorers: Sequence[str], panel: str) -> "Embedded":
+    def _embedded(self, scorers: Sequence[str], panel: str, usual: str) -> "Embedded":
         # Here, so that commands which only ask a server start without loading one.
-        from beholder.embedded import Embedded, exported
+        from beholder.embedded import Embedded, scorers_for
 
         config = config_from(self.environ)
-        if names := tuple(scorers) or exported(config, panel):
-            config = replace(config, scorers=names)
+        config = replace(config, scorers=tuple(scorers) or scorers_for(config, panel, usual))
         with Console(stderr=True).status("loading scorers"):
             return Embedded(config, timeout_s=self.timeout_s)
 
@@ -95,14 +94,14 @@ def choose_scorers(
     names: Sequence[str],
     panel: str = "",
     *,
-    default_panel: str = "",
+    usual: str = "",
     has_reference: bool,
     has_prompt: bool,
     only_fidelity: bool = False,
 ) -> list[ScorerInfo]:
-    """Find the scorers to ask: those named, a panel's, or all that are ready and have what they need.
+    """Find the scorers to ask: those named, a panel's, or else all that are ready and have what they need.
 
-    Where neither names nor a panel is given, those of `default_panel` are looked at alone, if whoever is asked has it.
+    Of these last, only the panel `usual`, where any of it is ready and all that is given is taken.
 
     Raises:
         ScorerNotFound: a scorer that nobody knows.
@@ -119,17 +118,28 @@ def choose_scorers(
     if names:
         chosen = [known.get(name) or caller.scorer(name) for name in dict.fromkeys(names)]
     else:
-        usual = caller.panels().get(default_panel, known)
-        able = [
-            scorer
-            for scorer in (known[name] for name in usual if name in known)
+        able = {
+            name: scorer
+            for name, scorer in known.items()
             if (has_reference or not scorer.needs_reference)
             and (has_prompt or not scorer.needs_prompt)
             and (scorer.needs_reference or not only_fidelity)
-        ]
-        chosen = [scorer for scorer in able if scorer.ready] or able
+        }
+        few = [able[name] for name in caller.panels().get(usual, ()) if name in able]
+        chosen = _first_of(few, list(able.values()), has_reference=has_reference, has_prompt=has_prompt)
     _check_needs(chosen, has_reference=has_reference, has_prompt=has_prompt)
     return chosen
+
+
+def _first_of(*groups: list[ScorerInfo], has_reference: bool, has_prompt: bool) -> list[ScorerInfo]:
+    """Return those ready of the first group in which they take what is given, else those of the first with any."""
+    ready = [[scorer for scorer in group if scorer.ready] for group in groups]
+    for group in ready:
+        if any(scorer.needs_reference or not has_reference for scorer in group) and any(
+            scorer.needs_prompt or not has_prompt for scorer in group
+        ):
+            return group
+    return next(filter(None, (*ready, *groups)), [])
 
 
 def _check_needs(chosen: Sequence[ScorerInfo], *, has_reference: bool, has_prompt: bool) -> None:

@@ -1,12 +1,13 @@
 """`beholder compare`: how near images are to a reference, and, as a picture, where they are not."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from beholder.cli.asking import Where, choose_scorers, names_in, where_options
-from beholder.cli.images import Found, find_images
+from beholder.cli.images import find_images
 from beholder.cli.score import format_options, write_results
 from beholder.client import Result, ScorerInfo
 from beholder.inputs.image import Limits, decode
@@ -21,7 +22,7 @@ PANEL = "fidelity"
 @click.argument("candidates", nargs=-1, required=True, type=click.Path(), metavar="CANDIDATE...")
 @click.option("--scorers", "-s", default="", metavar="NAMES",
               help="Scorers, with commas.  [default: the panel fidelity]")  # fmt: skip
-@click.option("--map", "picture", type=click.Path(dir_okay=False, writable=True, path_type=Path), metavar="PNG",
+@click.option("--map", "picture", type=click.Path(dir_okay=False, path_type=Path), metavar="PNG",
               help="Draw reference, candidate and error side by side, a row each, into this file.")  # fmt: skip
 @format_options
 @where_options
@@ -37,16 +38,32 @@ def compare(
     The map is that of the first scorer asked that draws one: dark where it sees no error, bright where it sees most.
     """
     found, names = find_images(candidates), names_in(scorers)
-    with where.open(names, PANEL) as caller:
-        chosen = choose_scorers(
-            caller, names, default_panel=PANEL, has_reference=True, has_prompt=False, only_fidelity=True
-        )
+    if picture:
+        _check_target(picture, [reference, *(image.path for image in found)])
+    with where.open(names, usual=PANEL) as caller:
+        chosen = choose_scorers(caller, names, usual=PANEL, has_reference=True, has_prompt=False, only_fidelity=True)
         artist = _artist(chosen, caller.scorers()) if picture else ""
-        results: list[Result] | None = [] if picture else None
-        code = write_results(caller, found, reference, "", chosen, format_, results)
-    if picture and results:
-        _draw(picture, reference, found, results, artist)
+        maps = list[ErrorMap | None]()
+
+        def keep(result: Result) -> None:
+            score = result.scores.get(artist)
+            maps.append(score.map if score else None)
+
+        code = write_results(caller, found, reference, "", chosen, format_, keep if picture else None)
+    if picture:
+        drawn = [(image.path, one) for image, one in zip(found, maps, strict=True) if one]
+        _draw(picture, reference, drawn, artist)
     return code
+
+
+def _check_target(picture: Path, images: Sequence[Path]) -> None:
+    """Refuse, before anything is scored, a file that can't be written or that is one of the images."""
+    if not picture.parent.is_dir():
+        raise click.UsageError(f"--map: no folder {picture.parent}")
+    if not os.access(picture if picture.exists() else picture.parent, os.W_OK):
+        raise click.UsageError(f"--map: {picture} can't be written")
+    if picture.exists() and any(image.exists() and picture.samefile(image) for image in images):
+        raise click.UsageError(f"--map: {picture} is one of the images to compare; name another file")
 
 
 def _artist(chosen: Sequence[ScorerInfo], known: Sequence[ScorerInfo]) -> str:
@@ -57,21 +74,17 @@ def _artist(chosen: Sequence[ScorerInfo], known: Sequence[ScorerInfo]) -> str:
     return drawing[0]
 
 
-def _draw(picture: Path, reference: Path, found: Sequence[Found], results: Sequence[Result], artist: str) -> None:
-    rows, maps = list[tuple[U8, U8, bytes]](), list[ErrorMap]()
-    for image, result in zip(found, results, strict=True):
-        score = result.scores.get(artist)
-        if score and score.map:
-            rows.append((_pixels(reference), _pixels(image.path), score.map.png))
-            maps.append(score.map)
-    if not rows:
+def _draw(picture: Path, reference: Path, drawn: Sequence[tuple[Path, ErrorMap]], artist: str) -> None:
+    if not drawn:
         click.echo(f"beholder: {picture} was not written: {artist} scored no candidate", err=True)
         return
+    pairs = ((_pixels(path), one.png) for path, one in drawn)
     try:
-        picture.write_bytes(side_by_side(rows))
+        picture.write_bytes(side_by_side(_pixels(reference), pairs, len(drawn)))
     except OSError as error:
-        raise click.ClickException(f"can't write {picture}: {error.strerror}") from error
-    scale = f"{artist}: {maps[0].meaning}, bright at {maps[0].high:g} or more"
+        raise click.ClickException(f"can't draw {error.filename or picture}: {error.strerror}") from error
+    one = drawn[0][1]
+    scale = f"{artist}: {one.meaning}, bright at {one.high:g} or more"
     click.echo(f"{click.format_filename(picture)}: reference, candidate, map ({scale})", err=True)
 
 

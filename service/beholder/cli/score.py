@@ -62,14 +62,9 @@ def score(
     found = find_images(images)
     names = names_in(scorers)
     usual = "fidelity" if reference else "overview"
-    with where.open(names, panel or usual) as caller:
+    with where.open(names, panel, usual) as caller:
         chosen = choose_scorers(
-            caller,
-            names,
-            panel,
-            default_panel=usual,
-            has_reference=reference is not None,
-            has_prompt=bool(prompt),
+            caller, names, panel, usual=usual, has_reference=reference is not None, has_prompt=bool(prompt)
         )
         return write_results(caller, found, reference, prompt, chosen, format_)
 
@@ -92,12 +87,12 @@ def write_results(
     prompt: str,
     scorers: Sequence[ScorerInfo],
     format_: str | None,
-    explained: list[Result] | None = None,
+    keep: Callable[[Result], None] | None = None,
 ) -> int:
     """Write one line for each image and return the exit code.
 
     Args:
-        explained: filled with the results, which then have maps; None asks for none.
+        keep: told each result, which then has maps; None asks for none.
     """
     shown = [click.format_filename(image.path) for image in images]
     report = report_of(format_, shown, scorers)
@@ -105,10 +100,10 @@ def write_results(
         click.echo(line)
     failed = 0
     with Screen(len(images), "scoring") as screen:
-        results = _results(caller, images, reference, prompt, scorers, explained is not None)
+        results = _results(caller, images, reference, prompt, scorers, keep is not None)
         for candidate, result in zip(shown, results, strict=True):
-            if explained is not None:
-                explained.append(result)
+            if keep:
+                keep(result)
             screen.write(report.row(candidate, result))
             screen.step()
             failed += not result.ok

@@ -1,7 +1,7 @@
 """Error maps as pictures: a grey one to send, a coloured one beside its images to look at."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image
@@ -19,12 +19,16 @@ def encode_map(errors: F32, high: float) -> bytes:
     return _png(np.rint(levels, out=levels).astype(np.uint8))
 
 
-def side_by_side(rows: Sequence[tuple[U8, U8, bytes]]) -> bytes:
-    """Return a PNG with a row for each (reference, candidate, grey PNG of the map), which are of one size."""
-    drawn = [np.concatenate([reference, candidate, _coloured(grey)], axis=1) for reference, candidate, grey in rows]
-    width = max(row.shape[1] for row in drawn)
-    padded = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in drawn]
-    return _png(np.concatenate(padded))
+def side_by_side(reference: U8, pairs: Iterable[tuple[U8, bytes]], count: int) -> bytes:
+    """Return a PNG with a row of reference, candidate and map for each of `count` (candidate, grey PNG of its map).
+
+    All are of one size; one pair is held at a time.
+    """
+    height, width = reference.shape[:2]
+    canvas = np.empty((count * height, 3 * width, 3), np.uint8)
+    for row, (candidate, grey) in zip(np.split(canvas, count), pairs, strict=True):
+        row[:] = np.concatenate([reference, candidate, _coloured(grey)], axis=1)
+    return _png(canvas)
 
 
 def _coloured(grey_png: bytes) -> U8:
