@@ -128,9 +128,9 @@ def build(
     for file in wanted:
         graph = _export(spec, file, weights, cache)
         _check_graph(spec, file, graph)
-        _publish(graph, file.path)
-        if not file.is_pinned:
+        if not file.is_pinned:  # first: a graph alone, should the next line never come, would stop every start
             _publish(f"{_digest(graph)}  {file.path.name}\n".encode(), file.record)
+        _publish(graph, file.path)
     progress(spec.name, Stage.BUILT)
 
 
