@@ -20,6 +20,7 @@ from beholder.scoring.catalog import load_catalog
 from beholder.scoring.load import load_scorers
 from beholder.types import Score, Tensor
 from scorer_folder import ENCODER, write_head, write_scorer
+from server_process import environment
 
 CPU = Device("cpu", 0, 1)
 IMAGES = ["rows", "height", "width", 3]
@@ -301,3 +302,30 @@ def test_a_graph_that_is_not_what_its_folder_says_stops_the_start(
     write_scorer(tmp_path, "it", graph, **keys)
     with pytest.raises(ConfigError, match=message):
         load_scorers(load_catalog([tmp_path]), [], CPU, 0)
+
+
+MANY_SESSIONS = """
+import sys
+import numpy as np, psutil
+from beholder.runtime.ort import open_session
+from beholder.runtime.session import Device
+
+graph = sys.stdin.buffer.read()
+sessions = [open_session(str(number), graph, Device("cpu", 0, 1), {}) for number in range(6)]
+inputs = {name: np.zeros((1, 1000, 1000, 3), np.uint8) for name in sessions[0].input_names}
+before, held = psutil.Process().memory_info().rss, []
+for session in sessions:
+    session.run(inputs)
+    held.append(psutil.Process().memory_info().rss - before)
+print(held[0], held[-1])
+"""
+
+
+def test_sessions_take_turns_in_the_same_memory() -> None:
+    """Large images to one scorer after the other need no more than to one; a process of its own measures it."""
+    run = subprocess.run(
+        [sys.executable, "-c", MANY_SESSIONS], input=DIFFERENCE, env=environment(), capture_output=True, check=True
+    )
+    first, last = map(int, run.stdout.split())
+    assert first > 20e6
+    assert last < 2 * first

@@ -5,6 +5,7 @@ asked to, or it is not opened: ONNX Runtime's own fallbacks to the CPU are off o
 """
 
 import contextlib
+import functools
 import io
 import os
 import re
@@ -90,8 +91,22 @@ def open_session(name: str, model: bytes, device: Device, options: Mapping[str, 
     return OrtSession(name, session, device)
 
 
+@functools.cache  # ONNX Runtime's own state of the process: a second one would only be a second arena
+def _share_arena(ort: Any) -> None:
+    """Give all CPU sessions one arena.
+
+    An arena keeps the most that was ever in use: with one for each session that is the sum over all graphs of their
+    largest images, with one for all it is what the runs at one time need.
+    """
+    memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    ort.create_and_register_allocator(memory, None)
+
+
 def _session_options(ort: Any, device: Device) -> Any:
     options = ort.SessionOptions()
+    if device.kind == "cpu":
+        _share_arena(ort)
+        options.add_session_config_entry("session.use_env_allocators", "1")
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.intra_op_num_threads = device.intra_op_threads
