@@ -202,8 +202,23 @@ def test_a_map_of_scorers_that_draw_none_names_those_that_do(type_: Type, tmp_pa
 def test_a_map_of_candidates_that_failed_is_not_written(type_: Type, folder: Path, tmp_path: Path) -> None:
     said = type_("compare", REFERENCE, str(folder / "broken.png"), "-s", "ssim", "--map", str(tmp_path / "errors.png"))
     assert said.code == 1
-    assert "errors.png was not written: ssim scored no candidate" in said.err
+    assert "errors.png was not written: ssim: INVALID_ARGUMENT: image is cut off" in said.err
     assert not (tmp_path / "errors.png").exists()
+
+
+def test_a_map_has_a_row_for_each_candidate_that_was_drawn(type_: Type, folder: Path, tmp_path: Path) -> None:
+    said = type_("compare", REFERENCE, GOOD, str(folder / "broken.png"), "--map", str(tmp_path / "errors.png"))
+    assert said.code == 1
+    assert "errors.png: reference, candidate, map of 1 of 2 candidates (ssim: 1 - SSIM" in said.err
+    assert np.asarray(Image.open(tmp_path / "errors.png")).shape == (144, 3 * 192, 3)
+
+
+def test_what_is_too_large_to_be_drawn_is_scored_all_the_same(type_: Type, tmp_path: Path) -> None:
+    large = tmp_path / "large.png"
+    Image.fromarray(np.full((2100, 2100, 3), 90, np.uint8)).save(large)
+    said = type_("compare", str(large), str(large), "-s", "ssim", "--json", "--map", str(tmp_path / "errors.png"))
+    assert (said.code, said.objects[0]["scores"]) == (1, {"ssim": {"value": 1.0}})
+    assert "want at most 4.2 megapixels for a map, got 2100x2100 px" in said.err
 
 
 @pytest.mark.parametrize(

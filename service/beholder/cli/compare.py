@@ -3,16 +3,22 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from beholder.cli.asking import Where, choose_scorers, names_in, where_options
-from beholder.cli.images import find_images
-from beholder.cli.score import format_options, write_results
-from beholder.client import Result, ScorerInfo
+from beholder.cli.images import Found, find_images
+from beholder.cli.report import printable, problems
+from beholder.cli.score import format_options, results_of, write_results
+from beholder.cli.screen import Screen
+from beholder.client import Client, ScorerInfo
 from beholder.inputs.image import Limits, decode
 from beholder.inputs.map import side_by_side
 from beholder.types import U8, EncodedImage, ErrorMap
+
+if TYPE_CHECKING:
+    from beholder.embedded import Embedded
 
 PANEL = "fidelity"
 
@@ -42,17 +48,10 @@ def compare(
         _check_target(picture, [reference, *(image.path for image in found)])
     with where.open(names, usual=PANEL) as caller:
         chosen = choose_scorers(caller, names, usual=PANEL, has_reference=True, has_prompt=False, only_fidelity=True)
-        artist = _artist(chosen, caller.scorers()) if picture else ""
-        maps = list[ErrorMap | None]()
-
-        def keep(result: Result) -> None:
-            score = result.scores.get(artist)
-            maps.append(score.map if score else None)
-
-        code = write_results(caller, found, reference, "", chosen, format_, keep if picture else None)
-    if picture:
-        drawn = [(image.path, one) for image, one in zip(found, maps, strict=True) if one]
-        _draw(picture, reference, drawn, artist)
+        artist = _artist(chosen, caller.scorers()) if picture else None
+        code = write_results(caller, found, reference, "", chosen, format_)
+        if picture and artist:
+            code = max(code, _draw(picture, caller, found, reference, artist))
     return code
 
 
@@ -66,26 +65,44 @@ def _check_target(picture: Path, images: Sequence[Path]) -> None:
         raise click.UsageError(f"--map: {picture} is one of the images to compare; name another file")
 
 
-def _artist(chosen: Sequence[ScorerInfo], known: Sequence[ScorerInfo]) -> str:
-    drawing = [scorer.name for scorer in chosen if scorer.draws]
+def _artist(chosen: Sequence[ScorerInfo], known: Sequence[ScorerInfo]) -> ScorerInfo:
+    drawing = [scorer for scorer in chosen if scorer.draws]
     if not drawing:
         others = ", ".join(scorer.name for scorer in known if scorer.draws and scorer.ready) or "no scorer here"
         raise click.UsageError(f"--map: no scorer asked draws a map; these do: {others}")
     return drawing[0]
 
 
-def _draw(picture: Path, reference: Path, drawn: Sequence[tuple[Path, ErrorMap]], artist: str) -> None:
-    if not drawn:
-        click.echo(f"beholder: {picture} was not written: {artist} scored no candidate", err=True)
-        return
+def _draw(
+    picture: Path, caller: "Client | Embedded", found: Sequence[Found], reference: Path, artist: ScorerInfo
+) -> int:
+    """Ask the artist alone for maps, for others score what they can't draw; return the exit code."""
+    drawn, wrong = list[tuple[Path, ErrorMap]](), f"{artist.name} drew no map"
+    with Screen(len(found), "drawing") as screen:
+        results = results_of(caller, found, reference, "", [artist], explain=True)
+        for image, result in zip(found, results, strict=True):
+            score = result.scores.get(artist.name)
+            if score and score.map:
+                drawn.append((image.path, score.map))
+            wrong = next(iter(problems(result)), wrong)
+            screen.step()
+    shown = click.format_filename(picture)
+    if drawn:
+        _write(picture, reference, drawn)
+        scale = f"{artist.name}: {drawn[0][1].meaning}, bright at {drawn[0][1].high:g} or more"
+        some = "" if len(drawn) == len(found) else f" of {len(drawn)} of {len(found)} candidates"
+        click.echo(f"{shown}: reference, candidate, map{some} ({scale})", err=True)
+    else:
+        click.echo(printable(f"beholder: {shown} was not written: {wrong}"), err=True)
+    return 0 if len(drawn) == len(found) else 1
+
+
+def _write(picture: Path, reference: Path, drawn: Sequence[tuple[Path, ErrorMap]]) -> None:
     pairs = ((_pixels(path), one.png) for path, one in drawn)
     try:
         picture.write_bytes(side_by_side(_pixels(reference), pairs, len(drawn)))
     except OSError as error:
         raise click.ClickException(f"can't draw {error.filename or picture}: {error.strerror}") from error
-    one = drawn[0][1]
-    scale = f"{artist}: {one.meaning}, bright at {one.high:g} or more"
-    click.echo(f"{click.format_filename(picture)}: reference, candidate, map ({scale})", err=True)
 
 
 def _pixels(path: Path) -> U8:

@@ -87,23 +87,16 @@ def write_results(
     prompt: str,
     scorers: Sequence[ScorerInfo],
     format_: str | None,
-    keep: Callable[[Result], None] | None = None,
 ) -> int:
-    """Write one line for each image and return the exit code.
-
-    Args:
-        keep: told each result, which then has maps; None asks for none.
-    """
+    """Write one line for each image and return the exit code."""
     shown = [click.format_filename(image.path) for image in images]
     report = report_of(format_, shown, scorers)
     for line in report.head():
         click.echo(line)
     failed = 0
     with Screen(len(images), "scoring") as screen:
-        results = _results(caller, images, reference, prompt, scorers, keep is not None)
+        results = results_of(caller, images, reference, prompt, scorers)
         for candidate, result in zip(shown, results, strict=True):
-            if keep:
-                keep(result)
             screen.write(report.row(candidate, result))
             screen.step()
             failed += not result.ok
@@ -114,14 +107,16 @@ def write_results(
     return 1 if failed else 0
 
 
-def _results(
+def results_of(
     caller: "Client | Embedded",
     images: Sequence[Found],
     reference: Path | None,
     prompt: str,
     scorers: Sequence[ScorerInfo],
-    explain: bool,
+    *,
+    explain: bool = False,
 ) -> Iterator[Result]:
+    """Yield the result of each image, in order, with maps where `explain` says so."""
     samples = (
         Sample(image.path, reference_for(image, reference) if reference else None, prompt or None) for image in images
     )
