@@ -48,3 +48,11 @@ def test_a_serving_install_asks_for_no_torch() -> None:
     names = {re.split(r"[\[<>=~! ]", requirement)[0] for requirement in serving}
     assert not names & {"torch", "onnx", "onnxscript"}
     assert not any("onnxruntime" in requirement for requirement in project["dependencies"]), "cpu and gpu would clash"
+
+
+def test_the_image_is_built_from_the_graphs_that_git_holds() -> None:
+    kept = [
+        {line for line in (REPO / name).read_text(encoding="utf-8").splitlines() if line.startswith("!models/")}
+        for name in (".gitignore", ".dockerignore")
+    ]
+    assert kept[0] == kept[1] - {"!models"}
