@@ -1,10 +1,12 @@
 """PSNR-HVS and PSNR-HVS-M: errors of 8 by 8 blocks of luma, as the eye weighs and masks them (Ponomarenko et al.)."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from _colour import blend, mix, to_level_planes
-from _golden import U8
+from _export import export_pair, parse_arguments, trace
+from _golden import U8, Golden, Peer
 from torch.nn.functional import avg_pool2d, conv2d
 
 SIDE = 8
@@ -66,9 +68,13 @@ def visible_errors(candidate: torch.Tensor, reference: torch.Tensor, *, is_maske
     return mix(errors * errors, [[weight**2 / SIDE**2 for weight in SENSITIVITY]])
 
 
-def to_decibels(errors: torch.Tensor) -> torch.Tensor:
-    """Turn mean squared errors (N,) into decibels below 255², at most 100: (N,)."""
-    return (-10 * torch.log10(errors.clamp(min=1e-12) / 255**2)).clamp(max=CAP_DB)
+def to_decibels(errors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Turn mean squared errors (N,) into decibels below 255²: (N,) at most 100 and beyond that, up to 168.
+
+    The second is for images that are scored in strips: one may be beyond the cap and the whole below it.
+    """
+    uncapped = -10 * torch.log10(errors.clamp(min=1e-12) / 255**2)
+    return uncapped.clamp(max=CAP_DB), uncapped
 
 
 def _masking(luma: torch.Tensor) -> torch.Tensor:
@@ -90,6 +96,18 @@ def _deviation(luma: torch.Tensor, side: int) -> torch.Tensor:
     places = range(side**2)
     kernels = torch.tensor([[float(place == other) - 1 / side**2 for other in places] for place in places])
     return (conv2d(luma, kernels.view(side**2, 1, side, side), stride=side) ** 2).sum(dim=1, keepdim=True)
+
+
+def export(make: Callable[[], torch.nn.Module], golden: Golden, peer: Callable[[], Peer]) -> None:
+    """Do what the arguments say, as `export_pair` does, for a graph that has both of `to_decibels`."""
+    arguments = parse_arguments()
+    if arguments.golden or arguments.map:
+        return export_pair(make, golden, peer, side_px=4 * SIDE)
+    example = torch.zeros(1, 4 * SIDE, 4 * SIDE, 3, dtype=torch.uint8)
+    images, scores = {0: "batch", 1: "height", 2: "width"}, {0: "batch"}
+    dynamic = {"candidate": images, "reference": images, "score": scores, "uncapped": scores}
+    trace(make(), {"candidate": example, "reference": example}, ["score", "uncapped"], dynamic, arguments.output)
+    return None
 
 
 def ask_peer(candidate: U8, reference: U8) -> tuple[float, float]:

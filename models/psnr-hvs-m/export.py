@@ -7,17 +7,16 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from _export import export_pair
 from _golden import Golden, Peer
-from _psnr_hvs import SIDE, ask_peer, to_decibels, visible_errors
+from _psnr_hvs import SIDE, ask_peer, export, to_decibels, visible_errors
 from _window import average
 
 
 class PsnrHvsM(torch.nn.Module):
     """PSNR-HVS-M (Ponomarenko et al. 2007): PSNR-HVS less the errors that stronger coefficients of the block mask."""
 
-    def forward(self, candidate: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
-        """Map uint8 (N, H, W, 3) pairs to decibels (N,), -7 to 100; sides of at least 8 px."""
+    def forward(self, candidate: torch.Tensor, reference: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Map uint8 (N, H, W, 3) pairs to decibels (N,), -7 to 100, and uncapped; sides of at least 8 px."""
         return to_decibels(average(visible_errors(candidate, reference, is_masked=True)))
 
     def map(self, candidate: torch.Tensor, reference: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -27,7 +26,7 @@ class PsnrHvsM(torch.nn.Module):
         for axis in (1, 2):
             blocks = torch.arange(candidate.shape[axis]) // SIDE
             drawn = torch.index_select(drawn, axis, blocks.clamp(max=torch.tensor(drawn.shape[axis]) - 1))
-        return to_decibels(average(errors)), drawn
+        return to_decibels(average(errors))[0], drawn
 
 
 def peer() -> Peer:
@@ -45,4 +44,4 @@ GOLDEN = Golden(
 )
 
 if __name__ == "__main__":
-    export_pair(PsnrHvsM, GOLDEN, peer, side_px=32)
+    export(PsnrHvsM, GOLDEN, peer)

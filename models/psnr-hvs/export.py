@@ -7,17 +7,16 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from _export import export_pair
 from _golden import Golden, Peer
-from _psnr_hvs import ask_peer, to_decibels, visible_errors
+from _psnr_hvs import ask_peer, export, to_decibels, visible_errors
 from _window import average
 
 
 class PsnrHvs(torch.nn.Module):
     """PSNR-HVS (Egiazarian et al. 2006): PSNR of 8 by 8 DCT coefficients of luma, weighted by contrast sensitivity."""
 
-    def forward(self, candidate: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
-        """Map uint8 (N, H, W, 3) pairs to decibels (N,), -7 to 100; sides of at least 8 px."""
+    def forward(self, candidate: torch.Tensor, reference: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Map uint8 (N, H, W, 3) pairs to decibels (N,), -7 to 100, and uncapped; sides of at least 8 px."""
         return to_decibels(average(visible_errors(candidate, reference, is_masked=False)))
 
 
@@ -36,4 +35,4 @@ GOLDEN = Golden(
 )
 
 if __name__ == "__main__":
-    export_pair(PsnrHvs, GOLDEN, peer, side_px=32)
+    export(PsnrHvs, GOLDEN, peer)

@@ -12,6 +12,9 @@ from beholder.runtime.session import Session
 from beholder.scoring.table import Table
 from beholder.types import Tensor
 
+SCORE, UNCAPPED = "score", "uncapped"
+"""Outputs: a graph whose scores stop at the most there is may also say what they would be beyond it."""
+
 
 class Mean(Enum):
     """What is averaged over the places of an image."""
@@ -69,15 +72,15 @@ class StripSession:
     def __init__(self, session: Session, max_pixels: int, strips: Strips) -> None:
         self._session, self._max_pixels, self._strips = session, max_pixels, strips
         self.provider, self.shapes = session.provider, session.shapes
-        self.input_names, self.output_names = session.input_names, session.output_names
+        self.input_names, self.output_names = session.input_names, (SCORE,)
 
     def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Run the graph as often as it takes, as `Session.run` says."""
         rows, height, width = next(iter(inputs.values())).shape[:3]
         if height * width <= self._max_pixels:
-            return self._session.run(inputs)
+            return {SCORE: self._session.run(inputs)[SCORE]}
         images = ({name: batch[row] for name, batch in inputs.items()} for row in range(rows))
-        return {"score": np.array([self._score(one, height, width) for one in images], np.float32)}
+        return {SCORE: np.array([self._score(one, height, width) for one in images], np.float32)}
 
     def close(self) -> None:
         """Let go of the graph, as `Session.close` says."""
@@ -86,11 +89,11 @@ class StripSession:
     def _score(self, images: Mapping[str, Tensor], height: int, width: int) -> float:
         """Score images of shape (H, W, 3) that belong together."""
         strips = list(self._strips.cut(height, self._max_pixels // width))
-        scores = [
-            self._session.run({name: image[None, rows] for name, image in images.items()})["score"].item()
-            for rows in strips
-        ]
-        return self._strips.mean(scores, strips)
+        runs = [self._session.run({name: image[None, rows] for name, image in images.items()}) for rows in strips]
+        scores: list[float] = [outputs[SCORE].item() for outputs in runs]
+        uncapped: list[float] = [outputs.get(UNCAPPED, outputs[SCORE]).item() for outputs in runs]
+        # A mean beyond the cap has a strip beyond it, whose score is the cap.
+        return min(self._strips.mean(uncapped, strips), max(scores))
 
 
 def read_strips(table: Table) -> Strips:

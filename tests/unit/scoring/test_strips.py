@@ -55,6 +55,19 @@ def test_strips_score_as_the_whole_and_none_is_larger_than_allowed(
     assert all(shape[1] <= max(most_rows, WINDOW + WINDOW % most_rows) for shape in cut.shapes_seen if is_cut)
 
 
+def test_scores_that_stop_at_a_cap_are_averaged_beyond_it_and_the_whole_stops_there_too() -> None:
+    def graph(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        decibels = inputs["candidate"].reshape(-1)[:1].astype(np.float32)
+        return {"score": decibels.clip(max=100), "uncapped": decibels}
+
+    session = StripSession(FakeSession(graph, output_names=("score", "uncapped")), 4, STRIPS[Mean.DECIBEL])
+    image = np.repeat(np.array([90, 130], np.uint8), WINDOW).reshape(1, -1, 1, 1).repeat(3, axis=3)
+    below, beyond, fits = (session.run({"candidate": part}) for part in (image, image + 40, image[:, WINDOW:]))
+    assert below["score"] == pytest.approx(90 + 10 * np.log10(2), abs=1e-3)
+    assert beyond == fits == {"score": np.float32(100)}
+    assert session.output_names == ("score",)
+
+
 def test_images_that_fit_run_together_as_they_are() -> None:
     session, batch = Recorder(Mean.SCORE), images(2, 10, 5)
     StripSession(session, 10 * 5, STRIPS[Mean.SCORE]).run(batch)
