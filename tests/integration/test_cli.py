@@ -279,6 +279,7 @@ def test_scorers_as_json_has_what_a_program_needs(type_: Type, how: list[str]) -
     scorers = {one["name"]: one for one in type_("scorers", "--json", *how).objects}
     assert scorers["ssim"]["range"] == [-1.0, 1.0]
     assert scorers["ssim"]["needs_reference"] is True
+    assert (scorers["ssim"]["max_side_px"], scorers["fsim-c"]["max_side_px"]) == (None, 4096)
 
 
 @pytest.mark.parametrize("how", [[], ["--embedded"]])
@@ -286,6 +287,8 @@ def test_scorers_with_a_name_shows_its_card(type_: Type, how: list[str]) -> None
     said = type_("scorers", "ssim", *how)
     assert said.code == 0
     assert (REPO / "models" / "ssim" / "CARD.md").read_text(encoding="utf-8").strip() in said.out
+    assert "each side at least 11 px\n" in said.out
+    assert "each side 2 to 4096 px\n" in type_("scorers", "fsim-c", *how).out
     assert type_("scorers", "ssmi", *how).err == "beholder: no scorer 'ssmi'; did you mean ssim?\n"
 
 

@@ -350,6 +350,8 @@ def test_scorers_are_described_with_card_digest_and_readiness(channel: grpc.Chan
     assert ssim.kind == scorers_pb2.KIND_FIDELITY
     assert ssim.direction == scorers_pb2.DIRECTION_HIGHER_IS_BETTER
     assert ssim.inputs.reference
+    assert (ssim.inputs.min_side_px, ssim.inputs.max_side_px) == (11, 0)
+    assert scorers["fsim-c"].inputs.max_side_px == 4096
     assert ssim.ready
     assert ssim.draws
     assert not scorers["psnr"].draws

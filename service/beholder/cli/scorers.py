@@ -60,7 +60,7 @@ def _show(scorer: ScorerInfo) -> None:
     for what, text in (
         ("name", f"{scorer.name}@{scorer.version}"),
         ("kind", f"{scorer.kind.name}, {scorer.direction.name}, {_range(scorer)}"),
-        ("needs", f"{_needs(scorer)}, each side at least {scorer.min_side_px} px"),
+        ("needs", f"{_needs(scorer)}, each side {_sides(scorer)} px"),
         ("draws", "where the error is" if scorer.draws else "no map"),
         ("licence", scorer.licence),
         ("digest", scorer.digest),
@@ -86,6 +86,7 @@ def _object(scorer: ScorerInfo) -> dict[str, Any]:
         "needs_reference": scorer.needs_reference,
         "needs_prompt": scorer.needs_prompt,
         "min_side_px": scorer.min_side_px,
+        "max_side_px": scorer.max_side_px,
         "labels": scorer.labels,
         "licence": scorer.licence,
         "digest": scorer.digest,
@@ -99,6 +100,12 @@ def _object(scorer: ScorerInfo) -> dict[str, Any]:
 def _range(scorer: ScorerInfo) -> str:
     low, high = scorer.range_
     return f"{low:g} to {high:g}"
+
+
+def _sides(scorer: ScorerInfo) -> str:
+    if scorer.max_side_px is None:
+        return f"at least {scorer.min_side_px}"
+    return f"{scorer.min_side_px} to {scorer.max_side_px}"
 
 
 def _needs(scorer: ScorerInfo) -> str:

@@ -77,6 +77,7 @@ class ScorerInfo:
         version: goes up whenever the same sample may get another score.
         range_: (lowest, highest) score, infinite where there is no bound.
         min_side_px: the least width and height accepted.
+        max_side_px: the greatest; None where there is no such limit.
         card: Markdown; empty where a list was asked for.
         digest: SHA-256 of the graph file, lowercase hex.
         encoder: whose embedding it reads; empty for a graph of its own.
@@ -93,6 +94,7 @@ class ScorerInfo:
     needs_reference: bool
     needs_prompt: bool
     min_side_px: int
+    max_side_px: int | None
     labels: tuple[str, ...]
     licence: str
     digest: str

@@ -143,6 +143,7 @@ def scorer_from(scorer: scorers_pb2.Scorer) -> ScorerInfo:
         needs_reference=scorer.inputs.reference,
         needs_prompt=scorer.inputs.prompt,
         min_side_px=scorer.inputs.min_side_px,
+        max_side_px=scorer.inputs.max_side_px or None,
         labels=tuple(scorer.labels),
         licence=scorer.licence,
         digest=scorer.digest,

@@ -164,6 +164,7 @@ def scorer_to(spec: ScorerSpec, not_ready_reason: str, card: str = "") -> scorer
             reference=spec.needs_reference,
             prompt=spec.needs_prompt,
             min_side_px=spec.image.min_side_px if spec.image else 1,
+            max_side_px=(spec.image.max_side_px or 0) if spec.image else 0,
         ),
         labels=spec.labels,
         licence=spec.licence,

@@ -182,22 +182,26 @@ class Inputs(_message.Message):
     REFERENCE_FIELD_NUMBER: _builtins.int
     PROMPT_FIELD_NUMBER: _builtins.int
     MIN_SIDE_PX_FIELD_NUMBER: _builtins.int
+    MAX_SIDE_PX_FIELD_NUMBER: _builtins.int
     reference: _builtins.bool
     """Whether a reference is required; where false it is not looked at."""
     prompt: _builtins.bool
     """Whether a prompt is required; where false it is not looked at."""
     min_side_px: _builtins.int
     """The least width and height in pixels; 1 where there is no such limit."""
+    max_side_px: _builtins.int
+    """The greatest width and height in pixels; 0 where there is no such limit."""
     def __init__(
         self,
         *,
         reference: _builtins.bool = ...,
         prompt: _builtins.bool = ...,
         min_side_px: _builtins.int = ...,
+        max_side_px: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["min_side_px", b"min_side_px", "prompt", b"prompt", "reference", b"reference"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_side_px", b"max_side_px", "min_side_px", b"min_side_px", "prompt", b"prompt", "reference", b"reference"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -20,6 +20,7 @@ QUALITY = ScorerInfo(
     needs_reference=False,
     needs_prompt=False,
     min_side_px=1,
+    max_side_px=None,
     labels=(),
     licence="",
     digest="",

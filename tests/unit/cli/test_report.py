@@ -36,6 +36,7 @@ def info(name: str, *labels: str) -> ScorerInfo:
         needs_reference=False,
         needs_prompt=False,
         min_side_px=1,
+        max_side_px=None,
         labels=labels,
         licence="",
         digest="",

@@ -149,7 +149,7 @@ def test_a_scorer_comes_back_as_it_was_described() -> None:
         direction=scorers_pb2.DIRECTION_LOWER_IS_BETTER,
         range_min=0.0,
         range_max=float("inf"),
-        inputs=scorers_pb2.Inputs(reference=True, min_side_px=11),
+        inputs=scorers_pb2.Inputs(reference=True, min_side_px=11, max_side_px=4096),
         labels=["a", "b"],
         ready=True,
     )
@@ -157,4 +157,5 @@ def test_a_scorer_comes_back_as_it_was_described() -> None:
     assert (info.name, info.version, info.kind, info.direction) == ("ssim", 3, Kind.FIDELITY, Direction.LOWER_IS_BETTER)
     assert info.range_ == (0.0, float("inf"))
     assert (info.needs_reference, info.needs_prompt, info.min_side_px) == (True, False, 11)
+    assert (info.max_side_px, wire.scorer_from(scorers_pb2.Scorer(kind=1, direction=1)).max_side_px) == (4096, None)
     assert (info.labels, info.ready, info.card) == (("a", "b"), True, "")
