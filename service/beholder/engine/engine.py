@@ -16,7 +16,7 @@ from typing import Any
 from beholder.clock import Clock
 from beholder.config import MIB, Config
 from beholder.engine.admission import Admission
-from beholder.engine.cache import OutputCache
+from beholder.engine.answers import Answers
 from beholder.engine.cost import CostModel
 from beholder.engine.job import Job, SampleTask
 from beholder.engine.lane import Lane, Row
@@ -37,9 +37,9 @@ from beholder.inputs.image import Limits
 from beholder.metrics import Metrics
 from beholder.scoring.catalog import Catalog
 from beholder.scoring.load import Loaded
-from beholder.scoring.scorer import Graph, Scorer, check_pixels, check_sample
+from beholder.scoring.scorer import Scorer, check_pixels, check_sample
 from beholder.scoring.spec import ScorerSpec
-from beholder.types import Outcome, Priority, Sample, SampleResult, Tensor
+from beholder.types import Priority, Sample, SampleResult
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +60,7 @@ class Engine:
         self.catalog, self.clock = catalog, clock
         self._loaded, self._config, self._metrics = loaded, config, metrics
         self._limits = Limits(int(config.max_image_mb * MIB), int(config.max_image_mpx * 1e6))
-        self._cache = OutputCache(config.cache_mb * MIB)
-        metrics.cache_bytes.set_function(lambda: self._cache.used_bytes)
+        self._answers = Answers(config.cache_mb * MIB, clock, metrics)
         self._admission = Admission(config.max_queue_rows, config.max_queue_mb * MIB, clock, metrics)
         self._lock = threading.Lock()
         self._held_bytes = 0
@@ -84,7 +83,7 @@ class Engine:
                 () if device == "cpu" else _powers_of_two(graph.max_batch_rows),
                 slots,
                 config.queue_delay_ms / 1e3,
-                self._deliver,
+                self._answers.deliver,
                 self._release_row,
                 clock,
                 metrics,
@@ -214,7 +213,9 @@ class Engine:
 
     def _prepare_sample(self, task: SampleTask) -> None:
         pictures = task.pictures
-        for lane in self._lanes_without_answer(task, pictures):
+        graphs = {scorer.graph.name: scorer.graph for scorer in task.open_scorers()}.values()
+        new = [graph for graph in graphs if not self._answers.repeat(task, graph, pictures["candidate"])]
+        for lane in (self._lanes[graph.name] for graph in new):
             roles = lane.graph.roles
             try:
                 pixels = {role: pictures[role].pixels(f"{task.field}.{role}") for role in roles}
@@ -224,25 +225,8 @@ class Engine:
             except InputError as error:
                 task.settle_graph(lane.graph, error)
                 continue
-            is_kept = self._is_kept(lane.graph)
+            is_kept = self._answers.keeps(lane.graph)
             self._push(lane, Row(task, tensors, pictures["candidate"].digest() if is_kept else None))
-
-    def _is_kept(self, graph: Graph) -> bool:
-        """Tell whether the cache keeps what a graph says: of single images, but no maps, which would fill it."""
-        return self._cache.is_on and len(graph.roles) == 1 and not graph.draws
-
-    def _lanes_without_answer(self, task: SampleTask, pictures: Mapping[str, Picture]) -> list[Lane]:
-        """Answer what the cache knows and return the lanes of the rest."""
-        lanes = []
-        for graph in {scorer.graph.name: scorer.graph for scorer in task.open_scorers()}.values():
-            if self._is_kept(graph):
-                known = self._cache.get((pictures["candidate"].digest(), graph.name))
-                self._metrics.cache_lookups.labels(graph.name, "miss" if known is None else "hit").inc()
-                if known is not None:
-                    self._answer([task], graph, known)
-                    continue
-            lanes.append(self._lanes[graph.name])
-        return lanes
 
     def _push(self, lane: Lane, row: Row) -> None:
         if row.task.is_done:
@@ -256,35 +240,6 @@ class Engine:
         row.task.waits.append((lane.workers, entry))
         if row.task.is_done:
             self._discard(lane.workers, entry)
-
-    def _deliver(self, lane: Lane, rows: Sequence[Row], outputs: Mapping[str, Tensor]) -> None:
-        for index, row in enumerate(rows):
-            if row.digest is not None:
-                one = {name: output[index : index + 1] for name, output in outputs.items()}
-                self._cache.put((row.digest, lane.graph.name), one)
-        self._answer([row.task for row in rows], lane.graph, outputs)
-
-    def _answer(self, tasks: Sequence[SampleTask], graph: Graph, outputs: Mapping[str, Tensor]) -> None:
-        """Turn one graph's outputs, a row for each task, into outcomes; each head runs once for all that ask it."""
-        asked: dict[str, tuple[Scorer, list[int]]] = {}
-        for index, task in enumerate(tasks):
-            for scorer in task.open_scorers():
-                if scorer.graph.name == graph.name:
-                    asked.setdefault(scorer.spec.name, (scorer, []))[1].append(index)
-        for name, (scorer, indices) in asked.items():
-            started = self.clock()
-            picked = outputs if len(indices) == len(tasks) else {key: out[indices] for key, out in outputs.items()}
-            outcomes = self._outcomes(scorer, picked, len(indices))
-            self._metrics.observe_stage("head", graph.name, self.clock() - started)
-            for index, outcome in zip(indices, outcomes, strict=True):
-                tasks[index].settle({name: outcome})
-
-    def _outcomes(self, scorer: Scorer, outputs: Mapping[str, Tensor], rows: int) -> Sequence[Outcome]:
-        try:
-            return scorer.scores(outputs)
-        except Exception:
-            log.exception("scorer %s could not read %d rows of graph %s", scorer.spec.name, rows, scorer.graph.name)
-            return [ScoringFailed(f"{scorer.spec.name} failed; the server's log has the reason")] * rows
 
     def _expire(self, entry: Entry[SampleTask]) -> None:
         self._metrics.dropped_rows.labels("deadline_passed").inc()
