@@ -1,5 +1,6 @@
 """The real ONNX Runtime on small graphs: what loads, what is refused, and what a session keeps to itself."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from beholder.config import Config
+from beholder.embedded import Embedded
 from beholder.errors import ConfigError, ScoringFailed
 from beholder.runtime.device import PROOF, choose_device, this_machine
 from beholder.runtime.ort import import_onnxruntime, open_session, run_bound
@@ -84,6 +87,13 @@ HEAD = model(
     ],
     {"embedding": ["rows", 3]},
     {"score": ["rows"], "labels": ["rows", 3]},
+)
+
+
+DRAWING_SIDEWAYS = model(
+    [cast("candidate"), mean("candidate_f", "score", [1, 2, 3]), mean("candidate_f", "map", [2])],
+    {"candidate": IMAGES, "reference": IMAGES},
+    {"score": ["rows"], "map": ["rows", "height", 3]},
 )
 
 
@@ -286,6 +296,22 @@ def test_a_graph_that_gives_no_number_fails_that_row_only(tmp_path: Path) -> Non
     first, second = loaded.scorers["it"].scores(loaded.graphs["it"].session.run({"candidate": images(0, 9)}))
     assert isinstance(first, ScoringFailed)
     assert second == Score(1.0)
+
+
+def test_a_map_that_is_not_of_the_images_size_fails_with_both_sizes_and_hurts_no_plain_score(tmp_path: Path) -> None:
+    drawing = {"sha256": hashlib.sha256(DRAWING_SIDEWAYS).hexdigest(), "high": 255.0, "meaning": "brightness"}
+    tables = {"map": drawing}
+    folder = write_scorer(tmp_path, "it", DIFFERENCE, kind="FIDELITY", range=[0, 255], tables=tables)
+    (folder / "map.onnx").write_bytes(DRAWING_SIDEWAYS)
+    dark, light = (np.full((4, 5, 3), level, np.uint8) for level in (6, 9))
+    with Embedded(Config(models=(str(tmp_path),))) as embedded:
+        [drawn] = embedded.score(light, scorers=["it"], references=dark, explain=True)
+        [plain] = embedded.score(light, scorers=["it"], references=dark)
+        [fits] = embedded.score(light[:, :3], scorers=["it"], references=dark[:, :3], explain=True)
+    assert drawn.errors["it"].message == "it: output map: want the images' size (4, 5), got (4, 3)"
+    assert isinstance(drawn.errors["it"], ScoringFailed)
+    assert plain["it"] == Score(3.0)
+    assert fits["it"].map
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from beholder.engine.lane import Lane, Row
 from beholder.engine.picture import Picture
 from beholder.errors import ScoringFailed
 from beholder.metrics import Metrics
-from beholder.scoring.scorer import Graph, Scorer
+from beholder.scoring.scorer import CANDIDATE, Graph, Scorer
 from beholder.types import Outcome, Tensor
 
 log = logging.getLogger(__name__)
@@ -47,9 +47,11 @@ class Answers:
             if row.digest is not None:
                 one = {name: output[index : index + 1] for name, output in outputs.items()}
                 self._cache.put((row.digest, lane.graph.name), one)
-        self._answer([row.task for row in rows], lane.graph, outputs)
+        self._answer([row.task for row in rows], lane.graph, outputs, rows[0].tensors[CANDIDATE].shape[:2])
 
-    def _answer(self, tasks: Sequence[SampleTask], graph: Graph, outputs: Mapping[str, Tensor]) -> None:
+    def _answer(
+        self, tasks: Sequence[SampleTask], graph: Graph, outputs: Mapping[str, Tensor], size_px: tuple[int, ...] = ()
+    ) -> None:
         """Turn one graph's outputs, a row for each task, into outcomes; each head runs once for all that ask it."""
         asked: dict[str, tuple[Scorer, list[int]]] = {}
         for index, task in enumerate(tasks):
@@ -59,15 +61,15 @@ class Answers:
         for name, (scorer, indices) in asked.items():
             started = self._clock()
             picked = outputs if len(indices) == len(tasks) else {key: out[indices] for key, out in outputs.items()}
-            outcomes = _outcomes(scorer, picked, len(indices))
+            outcomes = _outcomes(scorer, picked, len(indices), size_px)
             self._metrics.observe_stage("head", graph.name, self._clock() - started)
             for index, outcome in zip(indices, outcomes, strict=True):
                 tasks[index].settle({name: outcome})
 
 
-def _outcomes(scorer: Scorer, outputs: Mapping[str, Tensor], rows: int) -> Sequence[Outcome]:
+def _outcomes(scorer: Scorer, outputs: Mapping[str, Tensor], rows: int, size_px: tuple[int, ...]) -> Sequence[Outcome]:
     try:
-        return scorer.scores(outputs)
+        return scorer.scores(outputs, size_px)
     except Exception:
         log.exception("scorer %s could not read %d rows of graph %s", scorer.spec.name, rows, scorer.graph.name)
         return [ScoringFailed(f"{scorer.spec.name} failed; the server's log has the reason")] * rows

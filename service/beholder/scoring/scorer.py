@@ -66,12 +66,13 @@ class Scorer:
     digest: str
     draws: MapSpec | None = None
 
-    def scores(self, outputs: Mapping[str, Tensor]) -> list[Outcome]:
+    def scores(self, outputs: Mapping[str, Tensor], size_px: tuple[int, ...] = ()) -> list[Outcome]:
         """Turn the graph's outputs for N rows into N outcomes; a row that can't be a score is a ScoringFailed.
 
         Args:
             outputs: `embedding` (N, D) where there is a head, else `score` (N,) and maybe `labels` (N, L), or `map`
                 (N, H, W) where it draws.
+            size_px: (H, W) of the images, for those that draw.
 
         Raises:
             ScoringFailed: the head failed, or outputs are missing or of the wrong shape.
@@ -83,7 +84,7 @@ class Scorer:
         labels = self._output(outputs, LABELS, (rows, len(self.spec.labels))) if self.spec.labels else [None] * rows
         maps = self._maps(outputs, rows) if self.draws else [None] * rows
         parts = zip(values.tolist(), labels, maps, strict=True)
-        outcomes = [self._outcome(value, row, errors) for value, row, errors in parts]
+        outcomes = [self._outcome(value, row, errors, size_px) for value, row, errors in parts]
         failures = [outcome.message for outcome in outcomes if isinstance(outcome, ScoringFailed)]
         if failures:
             log.error("%d of %d rows have no score: %s", len(failures), rows, failures[0])
@@ -100,16 +101,18 @@ class Scorer:
         found = outputs[MAP].shape if MAP in outputs else ()
         return list(self._output(outputs, MAP, (rows, *(found[1:] if len(found) == 3 else (0, 0)))))
 
-    def _outcome(self, value: float, row: F32 | None, errors: F32 | None) -> Outcome:
+    def _outcome(self, value: float, row: F32 | None, errors: F32 | None, size_px: tuple[int, ...]) -> Outcome:
         try:
             labels = () if row is None else self._top(row)
-            return Score(self._within(value, *self.spec.range_), labels, self._drawn(errors))
+            return Score(self._within(value, *self.spec.range_), labels, self._drawn(errors, size_px))
         except ScoringFailed as error:
             return error
 
-    def _drawn(self, errors: F32 | None) -> ErrorMap | None:
+    def _drawn(self, errors: F32 | None, size_px: tuple[int, ...]) -> ErrorMap | None:
         if errors is None or self.draws is None:
             return None
+        if errors.shape != size_px:
+            raise ScoringFailed(f"{self.spec.name}: output map: want the images' size {size_px}, got {errors.shape}")
         if not np.isfinite(errors).all():
             raise ScoringFailed(f"{self.spec.name}: want a map of finite numbers, got some that are not")
         return ErrorMap(encode_map(errors, self.draws.high), self.draws.high, self.draws.meaning)

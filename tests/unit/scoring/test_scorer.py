@@ -64,7 +64,7 @@ def test_each_row_becomes_a_score() -> None:
 
 
 def test_a_scorer_that_draws_gives_each_row_its_map() -> None:
-    [first, second] = drawing_scorer().scores({"score": f32(0.25, 0.5), "map": f32([[0, 1]], [[2, 9]])})
+    [first, second] = drawing_scorer().scores({"score": f32(0.25, 0.5), "map": f32([[0, 1]], [[2, 9]])}, (1, 2))
     assert isinstance(first, Score)
     assert isinstance(second, Score)
     assert first.map
@@ -75,7 +75,7 @@ def test_a_scorer_that_draws_gives_each_row_its_map() -> None:
 
 
 def test_a_map_that_is_not_finite_fails_its_row_alone() -> None:
-    [bad, good] = drawing_scorer().scores({"score": f32(0.25, 0.5), "map": f32([[0, math.nan]], [[0, 1]])})
+    [bad, good] = drawing_scorer().scores({"score": f32(0.25, 0.5), "map": f32([[0, math.nan]], [[0, 1]])}, (1, 2))
     assert isinstance(bad, ScoringFailed)
     assert isinstance(good, Score)
 
@@ -83,7 +83,7 @@ def test_a_map_that_is_not_finite_fails_its_row_alone() -> None:
 @pytest.mark.parametrize("maps", [{}, {"map": f32([[0, 1]])}, {"map": f32(0, 1)}])
 def test_maps_that_are_missing_or_of_the_wrong_shape_fail_the_batch(maps: dict[str, Tensor]) -> None:
     with pytest.raises(ScoringFailed, match="output map: want shape"):
-        drawing_scorer().scores({"score": f32(0.25, 0.5)} | maps)
+        drawing_scorer().scores({"score": f32(0.25, 0.5)} | maps, (1, 2))
 
 
 def test_no_rows_are_no_scores() -> None:
