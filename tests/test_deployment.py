@@ -56,3 +56,9 @@ def test_the_image_is_built_from_the_graphs_that_git_holds() -> None:
         for name in (".gitignore", ".dockerignore")
     ]
     assert kept[0] == kept[1] - {"!models"}
+
+
+def test_git_holds_the_graphs_whose_cards_say_so() -> None:
+    kept = set(re.findall(r"^!models/(.+)/\*\.onnx$", (REPO / ".gitignore").read_text(encoding="utf-8"), re.MULTILINE))
+    cards = {card.parent.name: card.read_text(encoding="utf-8") for card in REPO.glob("models/*/CARD.md")}
+    assert kept == {name for name, card in cards.items() if re.search(r"\bin\s+git\b", card)}
