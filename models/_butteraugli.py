@@ -118,9 +118,9 @@ class Resolution(torch.nn.Module):
     def forward(self, reference: torch.Tensor, candidate: torch.Tensor) -> torch.Tensor:
         """Map light (N, 3, H, W) of two images to the distance at each pixel, (N, 1, H, W)."""
         both = self.eye(reference, candidate)
-        activity, other = self._activity(both).chunk(2)
-        halves = [plane.chunk(2) for plane in both]
-        bands, others = (Bands(*(half[image] for half in halves)) for image in (0, 1))
+        first, second = slice(reference.shape[0]), slice(reference.shape[0], None)
+        bands, others = (Bands(*(plane[image] for plane in both)) for image in (first, second))
+        activity, other = (self._activity(both)[image] for image in (first, second))
         fine = self._fine(bands, others) + (activity - other) ** 2 * ACTIVITY_CHANGED
         coarse = _coarse(bands.low - others.low)
         calm = _calmest(activity)
@@ -176,23 +176,24 @@ def _beyond(reference: torch.Tensor, candidate: torch.Tensor, least: float, most
 
 def _coarse(change: torch.Tensor) -> torch.Tensor:
     """Add up the squared differences of the lowest band's X, Y and B: (N, 3, H, W) to (N, 1, H, W)."""
-    x, y, b = change.chunk(3, dim=1)
+    x, y, b = change.split(1, dim=1)
     b = b + y * LOW_B_FROM_Y
     return x * x * LOW_X_WEIGHT + y * y * LOW_Y_WEIGHT + b * b * LOW_B_WEIGHT
 
 
 def _calmest(activity: torch.Tensor) -> torch.Tensor:
     """Mix the three lowest of a pixel, its eight neighbours 3 px away, and twice itself two times: (N, 1, H, W)."""
-    height, width = activity.shape[2:]
     around = pad(activity, [NEIGHBOURS_PX] * 4, value=torch.finfo(torch.float32).max)
     lowest, second = activity, activity * 2
     third = second
-    for down in (0, NEIGHBOURS_PX, 2 * NEIGHBOURS_PX):
-        rows = around.narrow(2, down, height)
-        for right in (0, NEIGHBOURS_PX, 2 * NEIGHBOURS_PX):
-            if down == right == NEIGHBOURS_PX:
+    places = [
+        slice(start, start - 2 * NEIGHBOURS_PX or None) for start in range(0, 2 * NEIGHBOURS_PX + 1, NEIGHBOURS_PX)
+    ]
+    for rows in places:
+        for columns in places:
+            if rows == columns == places[1]:
                 continue
-            neighbour = rows.narrow(3, right, width)
+            neighbour = around[:, :, rows, columns]
             third = torch.minimum(third, torch.maximum(second, neighbour))
             second = torch.minimum(second, torch.maximum(lowest, neighbour))
             lowest = torch.minimum(lowest, neighbour)

@@ -29,6 +29,8 @@ MIDDLE_X_REMOVED, MIDDLE_Y_AMPLIFIED = 0.29, 0.1
 HIGH_X_REMOVED, HIGH_Y_AMPLIFIED, HIGH_Y_GAIN, HIGH_Y_MOST = 1.5, 0.132, 2.155, 28.4691806922
 FINEST_X_REMOVED, FINEST_Y_GAIN, FINEST_Y_MOST = 0.04, 2.69313763794, 5.19175294647
 BEYOND_MOST = 0.724216145665
+MIRRORED = (slice(1, 2), slice(0, 1), slice(None), slice(-1, None), slice(-2, -1))
+"""Lines with two more at both ends, as a mirror there shows them."""
 
 
 class Bands(NamedTuple):
@@ -80,7 +82,8 @@ class MirrorBlur(torch.nn.Module):
 
     def forward(self, planes: torch.Tensor) -> torch.Tensor:
         """Blur (N, C, H, W), which keeps its size; the outermost pixel stands on both sides of the mirror."""
-        mirrored = _mirror(_mirror(planes, 2), 3)
+        rows = torch.cat([planes[:, :, line] for line in MIRRORED], dim=2)
+        mirrored = torch.cat([rows[..., line] for line in MIRRORED], dim=3)
         return self.slide(mirrored).view_as(planes)
 
 
@@ -94,15 +97,17 @@ class Eye(torch.nn.Module):
 
     def forward(self, first: torch.Tensor, second: torch.Tensor) -> Bands:
         """Split the light of two images, (N, 3, H, W) in R, G and B of 0 to 1, and stack what is seen: 2 N rows."""
-        # Not stacked before the logarithm: its last digit may depend on where in memory a number lies.
-        colours = torch.cat([self._opponent(first), self._opponent(second)])
+        light, count = torch.cat([first, second]), first.shape[0]
+        around = _absorb(self.adaptation(light))
+        # Not stacked at the logarithm: its last digit may depend on where in memory a number lies.
+        colours = torch.cat([_opponent(first, around[:count]), _opponent(second, around[count:])])
         low = self.low(colours)
         rest = colours - low
         middle = self.middle(rest)
-        middle_x, middle_y, middle_b = middle.chunk(3, dim=1)
-        fine_x, fine_y, _ = (rest - middle).chunk(3, dim=1)
+        middle_x, middle_y, middle_b = middle.split(1, dim=1)
+        fine_x, fine_y, _ = (rest - middle).split(1, dim=1)
         fine_x = fine_x * (LEFT + (1 - LEFT) * SUPPRESSED_HALF / (fine_y * fine_y + SUPPRESSED_HALF))
-        high_x, high_y = self.high(torch.cat([fine_x, fine_y], dim=1)).chunk(2, dim=1)
+        high_x, high_y = self.high(torch.cat([fine_x, fine_y], dim=1)).split(1, dim=1)
         high_y = _hold(high_y, HIGH_Y_MOST)
         return Bands(
             low,
@@ -115,20 +120,14 @@ class Eye(torch.nn.Module):
             _hold(fine_y - high_y, FINEST_Y_MOST) * FINEST_Y_GAIN,
         )
 
-    def _opponent(self, light: torch.Tensor) -> torch.Tensor:
-        """Turn light into X (red against green), Y and B, by receptors whose gain falls with the light around them."""
-        dark = torch.tensor(ABSORBED_IN_THE_DARK)[:, None, None]
-        around = _absorb(self.adaptation(light)) + dark
-        gain = (torch.log(around + LOG_BIAS) * LOG_GAIN + LOG_OFFSET) / around
-        long, middle, short = torch.maximum((_absorb(light) + dark) * gain, dark).chunk(3, dim=1)
-        return torch.cat([long - middle, long + middle, short], dim=1)
 
-
-def _mirror(planes: torch.Tensor, axis: int) -> torch.Tensor:
-    """Add two rows or columns at both ends of an axis, as a mirror there shows them."""
-    size = planes.shape[axis]
-    first, second, last_but_one, last = (planes.narrow(axis, place, 1) for place in (0, 1, size - 2, size - 1))
-    return torch.cat([second, first, planes, last, last_but_one], dim=axis)
+def _opponent(light: torch.Tensor, around: torch.Tensor) -> torch.Tensor:
+    """Turn light into X (red against green), Y and B, by receptors whose gain falls with what they absorb around."""
+    dark = torch.tensor(ABSORBED_IN_THE_DARK)[:, None, None]
+    around = around + dark
+    gain = (torch.log(around + LOG_BIAS) * LOG_GAIN + LOG_OFFSET) / around
+    long, middle, short = torch.maximum((_absorb(light) + dark) * gain, dark).split(1, dim=1)
+    return torch.cat([long - middle, long + middle, short], dim=1)
 
 
 def _absorb(light: torch.Tensor) -> torch.Tensor:

@@ -38,7 +38,7 @@ def to_lab(pixels: torch.Tensor) -> torch.Tensor:
     share = torch.cat([blend(light, row) for row in shares], dim=1)
     # Root and line in one sum: ONNX Runtime's Where takes longer than all the rest.
     root = share.clamp(min=DARK) ** (1 / 3) + (share.clamp(max=DARK) - DARK) * (841 / 108)
-    x, y, z = root.chunk(3, dim=1)
+    x, y, z = root.split(1, dim=1)
     return torch.cat([116 * y - 16, 500 * (x - y), 200 * (y - z)], dim=1)
 
 
@@ -53,7 +53,7 @@ def ciede2000(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     Both terms of the sum point the same way, and one of them is long wherever the other is short. The paper's one jump
     that is left out is that of R_T at a mean hue of 0°: 1e-5 of its value.
     """
-    (l1, a1, b1), (l2, a2, b2) = first.chunk(3, dim=1), second.chunk(3, dim=1)
+    (l1, a1, b1), (l2, a2, b2) = first.split(1, dim=1), second.split(1, dim=1)
     stretch = 1.5 - 0.5 * _saturation((_norm(a1, b1) + _norm(a2, b2)) / 2)
     a1, a2 = a1 * stretch, a2 * stretch
     c1, c2 = _norm(a1, b1), _norm(a2, b2)

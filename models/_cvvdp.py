@@ -89,12 +89,13 @@ class ColorVideoVdp(torch.nn.Module):
 
     def _bands(self, levels: list[torch.Tensor]) -> list[torch.Tensor]:
         """Return the difference seen at each pixel of each band, (N, 3, h, w) each."""
-        bands = []
+        bands, count = [], levels[0].shape[0] // 2
         for level, smaller, sensitivity in zip(levels, levels[1:], self.sensitivities, strict=False):
             around = self.grow(smaller, level)
             luminance = around[:, :1]
-            candidate, reference = ((level - around) / luminance).chunk(2)
-            weight = sensitivity(luminance.chunk(2)[1])
+            contrast = (level - around) / luminance
+            candidate, reference = contrast[:count], contrast[count:]
+            weight = sensitivity(luminance[count:])
             common = torch.minimum(candidate.abs(), reference.abs())
             bands.append(self.masking((candidate - reference).abs() * weight, common * weight))
         return bands
@@ -149,9 +150,8 @@ class Sensitivity(torch.nn.Module):
         entry = position.to(torch.int32)
         part = position - entry.to(torch.float32)
         entries = entry + self.channels
-        value, step = (
-            table.gather(0, entries.reshape(-1)).reshape(entries.shape) for table in (self.values, self.steps)
-        )
+        flat = entries.reshape(-1)
+        value, step = (table.gather(0, flat).view_as(entries) for table in (self.values, self.steps))
         return (value + step * part).exp()
 
 
@@ -189,7 +189,7 @@ class Masking(torch.nn.Module):
         masker = conv2d(reflect(rows, 3, self.radius), window, groups=3)
         mask = torch.matmul(self.mix, _power(masker, self.exponents).flatten(2)) + self.bias
         raised = _power(difference, MASK_EXPONENT) - 1
-        return raised / (mask.reshape(raised.shape) + raised / MOST)
+        return raised / (mask.view_as(raised) + raised / MOST)
 
 
 def lost(seen: torch.Tensor) -> torch.Tensor:

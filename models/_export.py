@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import onnx
+import onnx_ir
 import torch
+from onnx_ir.passes import Sequential, common
 
 if TYPE_CHECKING:
     from _golden import Golden, ImagePeer, Peer
@@ -125,7 +127,7 @@ def trace(
             do_constant_folding=False,
             dynamo=False,
         )
-    save(onnx.load(output), output)
+    save(_merge(onnx.load(output)), output)
 
 
 def trace_pair(
@@ -141,6 +143,21 @@ def trace_pair(
     dynamic = {"candidate": axes, "reference": axes, "score": {0: "batch"}} | ({"map": axes} if with_map else {})
     outputs = ["score", "map"] if with_map else ["score"]
     trace(module, {"candidate": example, "reference": example}, outputs, dynamic, output)
+
+
+def _merge(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Merge equal constants, and nodes that do the same to the same, for a session takes time to open with each node.
+
+    A trace writes a constant anew wherever one is used. Nothing is computed here.
+    """
+    merge = Sequential(
+        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        common.DeduplicateHashedInitializersPass(),
+        common.IdentityEliminationPass(),
+        common.CommonSubexpressionEliminationPass(),
+        common.RemoveUnusedNodesPass(),
+    )
+    return onnx_ir.to_proto(merge(onnx_ir.from_proto(model)).model)
 
 
 def save(model: onnx.ModelProto, output: Path) -> None:

@@ -34,38 +34,42 @@ def squared_singular_values(matrices: torch.Tensor, sweeps: int) -> torch.Tensor
     half = size // 2
     # Columns i and i + half meet; after each round all but the first move on by one place.
     order = [0, half, *range(1, half - 1), *range(half + 1, size), half - 1]
-    same = _table(matrices, [[float(row == column) for column in range(size)] for row in range(size)])
-    partner = _table(
-        matrices, [[float(row == (column + half) % size) for column in range(size)] for row in range(size)]
-    )
-    stay = _table(matrices, [[float(row == column) for column in order] for row in range(size)])
-    swap = _table(matrices, [[float(row == (column + half) % size) for column in order] for row in range(size)])
+    # From the products of columns to the second's square less the first's, and twice their product, of each pair.
+    places = [(row, column) for row in range(size) for column in range(size)]
+    ask = [
+        [float(row == column == pair + half) - float(row == column == pair) for pair in range(half)]
+        + [2.0 * ((row, column) == (pair, pair + half)) for pair in range(half)]
+        for row, column in places
+    ]
+    # From the cosines and sines of all pairs to the matrix that turns and moves the columns.
+    turn = [[float(row % half == pair and order[column] == row) for row, column in places] for pair in range(half)] + [
+        [
+            (row % half == pair and order[column] == (row + half) % size) * (1.0 if row < half else -1.0)
+            for row, column in places
+        ]
+        for pair in range(half)
+    ]
+    asking, turning = _table(matrices, ask), _table(matrices, turn)
+    batch, matrices = matrices.shape[:-2], matrices.flatten(0, -3)
     for _ in range(sweeps * (size - 1)):
-        gram = matrices.transpose(-1, -2) @ matrices
-        first, second = (gram * same).sum(dim=-1).split(half, dim=-1)
-        # Both columns of a pair turn by one angle: the two sums that are their product may differ in the last digit.
-        between, _ = (gram * partner).sum(dim=-1).split(half, dim=-1)
-        cosine, sine = _rotation(second - first, between)
-        cosines, sines = torch.cat([cosine, cosine], dim=-1), torch.cat([sine, -sine], dim=-1)
-        matrices = matrices @ (cosines[..., None] * stay + sines[..., None] * swap)
-    return (matrices * matrices).sum(dim=-2)
+        gram = (matrices.transpose(1, 2) @ matrices).reshape(-1, size * size)
+        turns = _turns((gram @ asking).reshape(-1, 2, half)).reshape(-1, size)
+        matrices = matrices @ (turns @ turning).reshape(-1, size, size)
+    return (matrices * matrices).sum(dim=1).reshape(*batch, size)
 
 
 def _table(like: torch.Tensor, values: list[float] | list[list[float]]) -> torch.Tensor:
     return torch.tensor(values, dtype=like.dtype)
 
 
-def _rotation(difference: torch.Tensor, between: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return cosine and sine of the turn that makes two columns orthogonal.
+def _turns(pairs: torch.Tensor) -> torch.Tensor:
+    """Return the cosine and the sine of the turn that makes two columns orthogonal, for each pair: (N, 2, P).
 
     Args:
-        difference: the second's square less the first's.
-        between: their product.
+        pairs: the second's square less the first's, and twice their product.
     """
-    # tan(2 t) = 2 b / d; the smaller turn of the two: tan(t) = 2 b / (d + sign(d) sqrt(d² + 4 b²)).
-    tiny = torch.finfo(between.dtype).tiny
-    length = (difference * difference + 4 * between * between + tiny).sqrt()
-    sign = torch.where(difference < 0, -1.0, 1.0)
-    tangent = 2 * between / (difference + sign * length)
-    cosine = 1 / (1 + tangent * tangent).sqrt()
-    return cosine, cosine * tangent
+    # tan(2 t) = b / d; the smaller turn of the two, or half a turn more: tan(t) = b / (d + sign(d) sqrt(d² + b²)).
+    length = pairs.norm(dim=1, keepdim=True).clamp(min=torch.finfo(pairs.dtype).tiny ** 0.5)
+    signed = torch.where(pairs[:, :1] < 0, -length, length)
+    ahead = pairs + signed * _table(pairs, [[1.0], [0.0]])
+    return ahead / ahead.norm(dim=1, keepdim=True)

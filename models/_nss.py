@@ -50,8 +50,8 @@ def normalise(planes: torch.Tensor, border: str) -> torch.Tensor:
 
 def _places(planes: torch.Tensor, dim: int) -> list[torch.Tensor]:
     """Return what lies under each weight of the window, for every place along `dim` where it fits."""
-    length = planes.shape[dim] - 2 * REACH
-    return [planes.narrow(dim, start, length) for start in range(len(WINDOW))]
+    places = [slice(start, start - 2 * REACH or None) for start in range(len(WINDOW))]
+    return [planes[:, :, place] if dim == 2 else planes[..., place] for place in places]
 
 
 def _moments(*parts: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -72,7 +72,7 @@ def _weigh(before: Sequence[torch.Tensor], after: Sequence[torch.Tensor]) -> tor
 
 
 class Moments(NamedTuple):
-    """Moments of samples around 0, for each block (N, R, C).
+    """Moments of K kinds of samples around 0, for each block (K, N, R, C).
 
     Attributes:
         size: the mean of their absolute values.
@@ -102,17 +102,16 @@ class Moments(NamedTuple):
         return ratio * self.has_left * self.has_right
 
 
-def measure(samples: torch.Tensor, count: torch.Tensor | int) -> Moments:
-    """Take the moments of each block of samples (N, R, h, C, w): R by C blocks of h by w.
+def measure(kinds: Sequence[torch.Tensor], count: torch.Tensor | int) -> Moments:
+    """Take the moments of each block of samples of several kinds, (N, R, h, C, w) each: R by C blocks of h by w.
 
     Args:
         count: how many samples a block has; others are 0.
     """
-    below, above = samples.clamp(max=0), samples.clamp(min=0)
-    are_below, are_above = (samples < 0).to(samples.dtype), (samples > 0).to(samples.dtype)
-    lines = [one.sum(dim=4) for one in (are_below, are_above, below, above, below * below, above * above)]
+    lines = [_sum_lines(samples[None]) for samples in kinds]
     # Added up together: ONNX Runtime adds a single column in another order than one of many.
-    below_count, above_count, below, above, below_square, above_square = torch.stack(lines).sum(dim=3).unbind()
+    sums = torch.cat([line for part in zip(*lines, strict=True) for line in part]).sum(dim=3)
+    below_count, above_count, below, above, below_square, above_square = sums.split(len(kinds))
     return Moments(
         size=(above - below) / count,
         square=(below_square + above_square) / count,
@@ -121,6 +120,13 @@ def measure(samples: torch.Tensor, count: torch.Tensor | int) -> Moments:
         has_left=below_count.clamp(max=1),
         has_right=above_count.clamp(max=1),
     )
+
+
+def _sum_lines(samples: torch.Tensor) -> list[torch.Tensor]:
+    """Count, add up and square along the last axis those below 0 and those above."""
+    below, above = samples.clamp(max=0), samples.clamp(min=0)
+    are_below, are_above = (samples < 0).to(samples.dtype), (samples > 0).to(samples.dtype)
+    return [one.sum(dim=-1) for one in (are_below, are_above, below, above, below * below, above * above)]
 
 
 def products(samples: torch.Tensor) -> list[torch.Tensor]:
@@ -167,18 +173,18 @@ def halve(planes: torch.Tensor) -> torch.Tensor:
 def _halve(planes: torch.Tensor, dim: int) -> torch.Tensor:
     side = torch._shape_as_tensor(planes)[dim]
     half = side // 2
-    places = torch.arange(half)
+    places, taps = torch.arange(half), torch.arange(-3, 6)[:, None]
     # A new pixel lies between the old ones 2 n and 2 n + 1, or up to one further where an odd side has one more.
     drift = (side - 2 * half).to(planes.dtype) * (places.to(planes.dtype) + 0.5) / half.to(planes.dtype)
     step = side.to(planes.dtype) / half.to(planes.dtype)
-    weights = torch.stack([_cubic((0.5 + drift - tap) / step) for tap in range(-3, 6)])
+    weights = _cubic((0.5 + drift - taps.to(planes.dtype)) / step)
     weights = weights / weights.sum(dim=0)
+    index = 2 * places + taps
+    mirrored = torch.minimum(torch.maximum(index, -1 - index), 2 * side - 1 - index)
     centre = planes.index_select(dim, 2 * places)
     total = centre
-    for tap, weight in zip(range(-3, 6), weights.unbind(), strict=True):
-        index = 2 * places + tap
-        mirrored = torch.minimum(torch.maximum(index, -1 - index), 2 * side - 1 - index)
-        total = total + (weight[:, None] if dim == 2 else weight) * (planes.index_select(dim, mirrored) - centre)
+    for weight, place in zip((weights[..., None] if dim == 2 else weights).unbind(), mirrored.unbind(), strict=True):
+        total = total + weight * (planes.index_select(dim, place) - centre)
     return total
 
 

@@ -20,10 +20,10 @@ def compare(planes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     Returns:
         Two tensors (N, 3, H - 10, W - 10) of at most 1.
     """
-    x, y = planes.chunk(2, dim=1)
+    x, y = planes.split(3, dim=1)
     d = x - y
     blurred = slide(torch.cat([x, y, x * x + y * y, d * d], dim=1), WINDOW, WINDOW)
-    mx, my, mss, mdd = blurred.chunk(4, dim=1)
+    mx, my, mss, mdd = blurred.split(3, dim=1)
     md = mx - my
     lx, ly = mx + 0.5, my + 0.5
     luminance = (2 * lx * ly + C1) / (lx * lx + ly * ly + C1)

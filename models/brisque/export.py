@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -82,14 +83,13 @@ class Brisque(torch.nn.Module):
         """Describe one scale: (N, 1, H, W) to (N, 18)."""
         samples = normalise(luma, border="zeros")[:, :, :, None]  # one block
         count = luma.shape[2] * luma.shape[3]
-        own, *pairs = [measure(_in_lines(one), count) for one in (samples, *products(samples))]
-        ratios = [own.symmetric_ratio(), *(pair.asymmetric_ratio() for pair in pairs)]
-        shapes, skews, _ = self.shapes(torch.cat(ratios, dim=1))
-        features = [shapes[:, 0], own.square[:, 0]]
-        for index, pair in enumerate(pairs, start=1):
-            mean = (pair.right - pair.left)[:, 0] * skews[:, index]
-            features += [shapes[:, index], mean, (pair.left * pair.left)[:, 0], (pair.right * pair.right)[:, 0]]
-        return torch.cat(features, dim=1)
+        moments = measure(_in_lines([samples, *products(samples)]), count)
+        ratios = torch.cat([moments.symmetric_ratio()[:1], moments.asymmetric_ratio()[1:]])
+        shapes, skews, _ = self.shapes(ratios)
+        left, right = moments.left, moments.right
+        numbers = torch.stack([shapes, (right - left) * skews, left * left, right * right], dim=1).flatten(0, 1)
+        # Four numbers of each pair of neighbours, but two of the samples themselves.
+        return torch.cat([numbers[:1], moments.square[:1], numbers[4:]])[:, :, 0, 0].T
 
 
 def _align(rows: torch.Tensor) -> torch.Tensor:
@@ -100,11 +100,11 @@ def _align(rows: torch.Tensor) -> torch.Tensor:
     return pad(rows, [0, -int(rows.shape[-1]) % LANES])
 
 
-def _in_lines(samples: torch.Tensor) -> torch.Tensor:
-    """Break a block of samples (N, 1, H, 1, W) into lines, as many and as long as a multiple of `LANES`, with zeros."""
-    samples = samples.flatten(1)
-    page = LANES * LINE
-    return pad(samples, [0, -samples.shape[1] % page]).reshape(samples.shape[0], 1, -1, 1, LINE)
+def _in_lines(kinds: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Break blocks of samples (N, 1, H, 1, W) into lines, as many and as long as a multiple of `LANES`, with zeros."""
+    rows = [samples.flatten(1) for samples in kinds]
+    zeros = torch.zeros(rows[0].shape[0], -rows[0].shape[1] % (LANES * LINE))
+    return [torch.cat([row, zeros], dim=1).reshape(zeros.shape[0], 1, -1, 1, LINE) for row in rows]
 
 
 def peer() -> ImagePeer:

@@ -90,7 +90,7 @@ class Flip(torch.nn.Module):
         planes = torch.index_select(planes, 1, torch.tensor([0, 0, 0, 0, 0, 1, 2, 2, 3, 3, 3, 3, 3, 4, 5, 5]))
         planes = conv2d(planes, self.along[:, None, None, :], groups=16)
         planes = conv2d(planes, self.down[:, None, :, None], groups=16)
-        first, second = planes.chunk(2, dim=1)
+        first, second = planes.split(8, dim=1)
         error = self._colour_error(first, second) ** (1 - _feature_error(first, second))
         return average(error), error[:, 0]
 
@@ -120,14 +120,14 @@ def _hunt(shares: torch.Tensor) -> torch.Tensor:
     """Turn X, Y and Z as shares of white into CIELAB with a and b times L/100, (N, 3, H, W)."""
     # Root and line in one sum: ONNX Runtime's Where takes longer than all the rest.
     root = shares.clamp(min=DARK) ** (1 / 3) + (shares.clamp(max=DARK) - DARK) * (841 / 108)
-    x, y, z = root.chunk(3, dim=1)
+    x, y, z = root.split(1, dim=1)
     lightness = 116 * y - 16
     return torch.cat([lightness, 5 * lightness * (x - y), 2 * lightness * (y - z)], dim=1)
 
 
 def _hyab(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     """Return the distance of (N, 3, H, W) colours, in steps along L and straight in a and b: (N, 1, H, W)."""
-    lightness, a, b = (first - second).chunk(3, dim=1)
+    lightness, a, b = (first - second).split(1, dim=1)
     return lightness.abs() + (a * a + b * b).sqrt()
 
 

@@ -33,7 +33,7 @@ class Gmsd(torch.nn.Module):
 def _errors(candidate: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
     """Compare the gradients of uint8 (N, H, W, 3) pairs at half size: (N, 1, H / 2, W / 2), 0 to 1."""
     luma = torch.cat([mix_levels(pixels, [LUMA]) for pixels in (candidate, reference)], dim=1)
-    return dissimilarity(*magnitudes(halve(luma), PREWITT).chunk(2, dim=1), CONSTANT)
+    return dissimilarity(*magnitudes(halve(luma), PREWITT).split(1, dim=1), CONSTANT)
 
 
 def _deviation(errors: torch.Tensor) -> torch.Tensor:

@@ -32,7 +32,7 @@ FLAT = 2.2e-16
 """A smaller variance is none."""
 FLOOR = 1e-6
 """Of the pivots of whitened covariances, far below what eight bits leave of any direction."""
-SWEEPS = 5
+SWEEPS = 4
 
 
 class IwSsim(torch.nn.Module):
@@ -132,9 +132,10 @@ def _enlarge(plane: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
 def _neighbourhoods(plane: torch.Tensor, parent: torch.Tensor | None) -> torch.Tensor:
     """Return each pixel's 3 by 3 neighbours and its parent or a zero: (N, H, W) to (N, H - 2, 10, W - 2)."""
     places = [slice(start, start - 2 or None) for start in range(3)]
-    blocks = [plane[:, rows, columns] for rows in places for columns in places]
-    last = torch.zeros_like(blocks[4]) if parent is None else parent[:, 1:-1, 1:-1]
-    return torch.stack([*blocks, last], dim=2)
+    lines = [plane[:, rows, None] for rows in places]
+    blocks = [line[..., columns] for line in lines for columns in places]
+    last = torch.zeros_like(blocks[4]) if parent is None else parent[:, 1:-1, None, 1:-1]
+    return torch.cat([*blocks, last], dim=2)
 
 
 def _sources(scales: list[torch.Tensor]) -> tuple[list[torch.Tensor], torch.Tensor]:
@@ -169,9 +170,10 @@ def _information(detail: torch.Tensor, strength: torch.Tensor, eigenvalues: torc
     rest = torch.where(sxx < FLAT, 0.0, torch.where(syy < FLAT, sdd, sdd - extra * syd)).clamp(min=0)
     still = 1 + rest / NOISE
     ratio = (rest + (1 + gain * gain) * NOISE) * strength[:, None, 4:-4, 4:-4] / (NOISE * NOISE * still)
-    values = [eigenvalues[:, None, None, None, index] for index in range(NEIGHBOURS)]
-    pairs = zip(values[0::2], values[1::2], strict=True)
-    return sum((((1 + ratio * a) * (1 + ratio * b)).log() for a, b in pairs), count * still.log())
+    # Two by two: (1 + r a) (1 + r b) = 1 + r (a + b + r a b).
+    one, other = eigenvalues[:, :, None, None].split(NEIGHBOURS // 2, dim=1)
+    pairs = zip((one + other).split(1, dim=1), (one * other).split(1, dim=1), strict=True)
+    return sum(((1 + ratio * (both + ratio * product)).log() for both, product in pairs), count * still.log())
 
 
 def _structure(detail: torch.Tensor) -> torch.Tensor:
@@ -194,16 +196,19 @@ def _dissimilarity(rest: torch.Tensor) -> torch.Tensor:
     variances = torch.zeros_like(means)
     weights = torch.tensor(GAUSSIAN).view(-1, 1, 1)
     for axis in (2, 3):
-        size = torch._shape_as_tensor(rest)[axis] - (len(GAUSSIAN) - 1)
-        places = [torch.arange(size) + tap for tap in range(len(GAUSSIAN))]
-        lines, inner = (
-            torch.stack([planes.index_select(axis, place) for place in places], dim=2) for planes in (means, variances)
-        )
+        lines, inner = (_taps(planes[:, :, None], axis + 1) for planes in (means, variances))
         means = (lines * weights).sum(dim=2)
         variances = ((inner + (lines - means[:, :, None]).square()) * weights).sum(dim=2)
     luminance = means[:, 2:].square() / (means[:, :2].square().sum(dim=1, keepdim=True) + C1)
     structure = variances[:, 2:] / (variances[:, :2].sum(dim=1, keepdim=True) + C2)
     return luminance + structure - luminance * structure
+
+
+def _taps(planes: torch.Tensor, axis: int) -> torch.Tensor:
+    """Return what lies under each weight of the window, for all places along an axis, as dim 2 of (N, C, 1, H, W)."""
+    last = len(GAUSSIAN) - 1
+    places = [slice(tap, tap - last or None) for tap in range(last + 1)]
+    return torch.cat([planes[:, :, :, place] if axis == 3 else planes[..., place] for place in places], dim=2)
 
 
 def peer() -> Peer:

@@ -48,7 +48,7 @@ def _errors(candidate: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
     side = block_side(candidate.permute(0, 3, 1, 2))
     x, y = (shrink(mix_levels(pixels, LHM), side, "zeros") for pixels in (candidate, reference))
     luma = torch.cat([x[:, :1], y[:, :1], (x[:, :1] + y[:, :1]) / 2], dim=1)
-    gx, gy, between = magnitudes(luma, PREWITT).chunk(3, dim=1)
+    gx, gy, between = magnitudes(luma, PREWITT).split(1, dim=1)
     gradients = dissimilarity(gx, gy, C1) + dissimilarity(gx, between, C2) - dissimilarity(gy, between, C2)
     x, y = x[:, 1:], y[:, 1:]
     colours = (x - y).square().sum(dim=1, keepdim=True) / ((x * x + y * y).sum(dim=1, keepdim=True) + C3)

@@ -40,7 +40,7 @@ class MsGmsdC(torch.nn.Module):
 def _variance(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Return the variance (N,) of the gradients' similarity in the first planes of (N, 3, H, W)."""
     gradients = magnitudes(torch.cat([x[:, :1], y[:, :1]], dim=1), PREWITT)
-    errors = dissimilarity(*gradients.chunk(2, dim=1), CONSTANT, MASKING)
+    errors = dissimilarity(*gradients.split(1, dim=1), CONSTANT, MASKING)
     centred = errors - average(errors)[:, None, None, None]
     return average(centred * centred)
 

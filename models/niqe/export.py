@@ -60,16 +60,16 @@ class Niqe(torch.nn.Module):
         """Describe each block of a scale, (N, 1, H, W) to (N, R, C, 18), and tell which numbers are known (1 or 0)."""
         rows, columns = luma.shape[2] // side, luma.shape[3] // side
         samples = normalise(luma, border="replicate").reshape(-1, rows, side, columns, side)
-        own, *pairs = moments = [measure(one, side * side) for one in (samples, *products(samples))]
-        shapes, skews, widths = self.shapes(torch.stack([one.asymmetric_ratio() for one in moments], dim=-1))
-        both = own.has_left * own.has_right
-        features, are_known = [shapes[..., 0], widths[..., 0] * (own.left + own.right) / 2], [both * 0 + 1, both]
-        for index, pair in enumerate(pairs, start=1):
-            left, right = pair.left, pair.right
-            mean = (right - left) * skews[..., index]
-            features += [shapes[..., index], mean, left * widths[..., index], right * widths[..., index]]
-            are_known += [both * 0 + 1, pair.has_left * pair.has_right, pair.has_left, pair.has_right]
-        return torch.stack(features, dim=-1), torch.stack(are_known, dim=-1)
+        moments = measure([samples, *products(samples)], side * side)
+        shapes, skews, widths = self.shapes(moments.asymmetric_ratio())
+        left, right = moments.left, moments.right
+        both = moments.has_left * moments.has_right
+        numbers = torch.stack([shapes, (right - left) * skews, left * widths, right * widths], dim=1).flatten(0, 1)
+        spread = widths[:1] * (left[:1] + right[:1]) / 2
+        are_known = torch.stack([both * 0 + 1, both, moments.has_left, moments.has_right], dim=1).flatten(0, 1)
+        # Four numbers of each pair of neighbours, but two of the samples themselves.
+        features = torch.cat([numbers[:1], spread, numbers[4:]])
+        return features.permute(1, 2, 3, 0), torch.cat([are_known[:2], are_known[4:]]).permute(1, 2, 3, 0)
 
     def distance(self, features: torch.Tensor, are_known: torch.Tensor) -> torch.Tensor:
         """Compare the blocks' features less the pristine mean (N, B, 36) with the pristine distribution: (N,).
@@ -90,14 +90,14 @@ class Niqe(torch.nn.Module):
 
 def inverse_form(matrices: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
     """Return vᵀ A⁻¹ v for A (N, K, K), no eigenvalue of which is less than 1/2, and v (N, K): (N,), by elimination."""
-    total = torch.zeros(1)
-    for _ in range(int(matrices.shape[1])):
-        pivot = matrices[:, :1, :1].clamp(min=0.5)
-        factors = matrices[:, 1:, :1] / pivot
-        total = total + vectors[:, 0] * vectors[:, 0] / pivot[:, 0, 0]
-        vectors = vectors[:, 1:] - factors[:, :, 0] * vectors[:, :1]
-        matrices = matrices[:, 1:, 1:] - factors * matrices[:, :1, 1:]
-    return total
+    # What elimination leaves of [[A, v], [vᵀ, 0]] is -vᵀ A⁻¹ v.
+    below = torch.cat([vectors, torch.zeros_like(vectors[:, :1])], dim=1)[:, None]
+    work = torch.cat([torch.cat([matrices, vectors[:, :, None]], dim=2), below], dim=1)
+    for rest in range(int(matrices.shape[1]), 0, -1):
+        first, others = work.split([1, rest], dim=1)
+        (pivot, row), (column, inner) = first.split([1, rest], dim=2), others.split([1, rest], dim=2)
+        work = inner - column / pivot.clamp(min=0.5) * row
+    return -work[:, 0, 0]
 
 
 def whiten(covariance: Matrix) -> Matrix:

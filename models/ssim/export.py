@@ -48,7 +48,7 @@ class Ssim(torch.nn.Module):
         """Compare each window, each channel: (N, 3, H - 10, W - 10)."""
         x, y = _centred(candidate), _centred(reference)
         d = x - y
-        mx, my, mss, mdd = self._blur(torch.cat([x, y, x * x + y * y, d * d], dim=1)).chunk(4, dim=1)
+        mx, my, mss, mdd = self._blur(torch.cat([x, y, x * x + y * y, d * d], dim=1)).split(3, dim=1)
         md = mx - my
         luminance = 1 - md * md / ((mx + 0.5) ** 2 + (my + 0.5) ** 2 + C1)
         structure = 1 - (mdd - md * md) / (mss - mx * mx - my * my + C2)

@@ -174,7 +174,7 @@ class Ssimulacra2(torch.nn.Module):
         blurred = torch.cat([x, e, x * x + y * y, e * e], dim=1)
         blurred = conv2d(blurred, self.along, padding=(0, RADIUS - 1), groups=12)
         blurred = conv2d(blurred, self.down, padding=(RADIUS - 1, 0), groups=12)
-        mx, me, mss, mee = blurred.chunk(4, dim=1)
+        mx, me, mss, mee = blurred.split(3, dim=1)
         my, me2 = mx + me, me * me
         q = torch.relu(mee - me2) / (mss - mx * mx - my * my + C2)
         detail, changed = (x - mx).abs(), (y - my).abs()

@@ -37,7 +37,7 @@ class VifP(torch.nn.Module):
         seen, there = _information(y, d, SIDES[0])
         for side in SIDES[1:]:
             window = gaussian(side / 5, side)
-            y, d = slide(torch.cat([y, d], dim=1), window, window)[:, :, ::2, ::2].chunk(2, dim=1)
+            y, d = slide(torch.cat([y, d], dim=1), window, window)[:, :, ::2, ::2].split(1, dim=1)
             more_seen, more_there = _information(y, d, side)
             seen, there = seen + more_seen, there + more_there
         return (seen + FLOOR) / (there + FLOOR)
@@ -46,7 +46,7 @@ class VifP(torch.nn.Module):
 def _information(y: torch.Tensor, d: torch.Tensor, side: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Sum what an eye learns of the reference y from the candidate y + d, and from itself: (N, 1, H, W) to (N,)."""
     window = gaussian(side / 5, side)
-    my, md, yy, dd, dy = slide(torch.cat([y, d, y * y, d * d, d * y], dim=1), window, window).chunk(5, dim=1)
+    my, md, yy, dd, dy = slide(torch.cat([y, d, y * y, d * d, d * y], dim=1), window, window).split(1, dim=1)
     yy, dd, dy = yy - my * my, dd - md * md, dy - md * my
     has_detail = yy > FLAT
     divisor = torch.where(has_detail, yy, torch.ones_like(yy))
