@@ -97,10 +97,8 @@ class Eye(torch.nn.Module):
 
     def forward(self, first: torch.Tensor, second: torch.Tensor) -> Bands:
         """Split the light of two images, (N, 3, H, W) in R, G and B of 0 to 1, and stack what is seen: 2 N rows."""
-        light, count = torch.cat([first, second]), first.shape[0]
-        around = _absorb(self.adaptation(light))
-        # Not stacked at the logarithm: its last digit may depend on where in memory a number lies.
-        colours = torch.cat([_opponent(first, around[:count]), _opponent(second, around[count:])])
+        # Not stacked before the logarithm: its last digit may depend on where in memory a number lies.
+        colours = torch.cat([self._opponent(first), self._opponent(second)])
         low = self.low(colours)
         rest = colours - low
         middle = self.middle(rest)
@@ -120,14 +118,13 @@ class Eye(torch.nn.Module):
             _hold(fine_y - high_y, FINEST_Y_MOST) * FINEST_Y_GAIN,
         )
 
-
-def _opponent(light: torch.Tensor, around: torch.Tensor) -> torch.Tensor:
-    """Turn light into X (red against green), Y and B, by receptors whose gain falls with what they absorb around."""
-    dark = torch.tensor(ABSORBED_IN_THE_DARK)[:, None, None]
-    around = around + dark
-    gain = (torch.log(around + LOG_BIAS) * LOG_GAIN + LOG_OFFSET) / around
-    long, middle, short = torch.maximum((_absorb(light) + dark) * gain, dark).split(1, dim=1)
-    return torch.cat([long - middle, long + middle, short], dim=1)
+    def _opponent(self, light: torch.Tensor) -> torch.Tensor:
+        """Turn light into X (red against green), Y and B, by receptors whose gain falls with the light around them."""
+        dark = torch.tensor(ABSORBED_IN_THE_DARK)[:, None, None]
+        around = _absorb(self.adaptation(light)) + dark
+        gain = (torch.log(around + LOG_BIAS) * LOG_GAIN + LOG_OFFSET) / around
+        long, middle, short = torch.maximum((_absorb(light) + dark) * gain, dark).split(1, dim=1)
+        return torch.cat([long - middle, long + middle, short], dim=1)
 
 
 def _absorb(light: torch.Tensor) -> torch.Tensor:

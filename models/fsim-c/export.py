@@ -55,7 +55,7 @@ class _Filter(NamedTuple):
     """The filters of one orientation, at all scales, for the planes of a real Fourier basis (`_dft.basis`).
 
     Attributes:
-        even: what the real part of the answer takes of a coefficient, and of its partner, (4, 2 F, 2 F') each.
+        even: what the real part of the answer takes of a coefficient, and of its partner, (1, 4, 2 F, 2 F') each.
         odd: the same for the imaginary part.
         noise: the threshold below which energy may be noise, where the median energy at the smallest scale is 1.
     """
@@ -142,18 +142,23 @@ def _filters(height: torch.Tensor, width: torch.Tensor) -> list[_Filter]:
     counts = (1 + has_partner) * (1 + across[0]) / 4
     smallest, all_scales = counts * radial[0].square(), counts * radial.sum(dim=0).square()
     angle = _angle(u, v)
-    filters = []
-    for orientation in range(ORIENTATIONS):
-        g = _angular(angle, math.pi * orientation / ORIENTATIONS, is_last, across[1])
-        diagonal, other = g[0] + g[1], g[2] + g[3]  # both signs of one diagonal answer the real part alike
-        turned, other_turned = g[0] - g[1], g[2] - g[3]
-        mixes = (diagonal + other, other - diagonal, turned + other_turned, other_turned - turned)
-        own, partner, odd_own, odd_partner = ((radial * mix_ / 4).repeat(1, 2, 2) for mix_ in mixes)
-        one = (smallest * sum(part * part for part in g)).sum()
-        together = (all_scales * (diagonal.square() + other.square()) / 2).sum()
-        noise = NOISE * (together / (math.log(2) * one)).sqrt()
-        filters.append(_Filter((own, partner), (odd_own, odd_partner), noise))
-    return filters
+    middles = torch.tensor([[[math.pi * orientation / ORIENTATIONS]] for orientation in range(ORIENTATIONS)])
+    g = _angular(angle, middles, is_last, across[1])
+    diagonal, other = g[0] + g[1], g[2] + g[3]  # both signs of one diagonal answer the real part alike
+    turned, other_turned = g[0] - g[1], g[2] - g[3]
+    mixes = (diagonal + other, other - diagonal, turned + other_turned, other_turned - turned)
+    planes = [_repeat(radial * mix_[:, None] / 4).split([1] * ORIENTATIONS) for mix_ in mixes]
+    one = (smallest * sum(part * part for part in g)).sum(dim=(1, 2))
+    together = (all_scales * (diagonal.square() + other.square()) / 2).sum(dim=(1, 2))
+    noise = NOISE * (together / (math.log(2) * one)).sqrt()
+    parts = zip(*planes, noise.split([1] * ORIENTATIONS), strict=True)
+    return [_Filter((own, partner), (odd, odd_partner), least) for own, partner, odd, odd_partner, least in parts]
+
+
+def _repeat(planes: torch.Tensor) -> torch.Tensor:
+    """Repeat (..., F, F') for cosines and sines: (..., 2 F, 2 F')."""
+    planes = torch.cat([planes, planes], dim=-1)
+    return torch.cat([planes, planes], dim=-2)
 
 
 def _frequencies(size: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -180,10 +185,13 @@ def _angle(u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
 
 
 def _angular(
-    angle: torch.Tensor, middle: float, is_last: torch.Tensor, is_last_across: torch.Tensor
+    angle: torch.Tensor, middles: torch.Tensor, is_last: torch.Tensor, is_last_across: torch.Tensor
 ) -> list[torch.Tensor]:
-    """Return how much a filter lets through of (u, v), which stands at minus `angle`, (-u, -v), (u, -v) and (-u, v)."""
-    near, far = (angle - middle).abs(), (math.pi - angle - middle).abs()
+    """Return how much filters let through of (u, v), which stands at minus `angle`, (-u, -v), (u, -v) and (-u, v).
+
+    Four of (O, F, F'), for O filters around angles `middles` (O, 1, 1).
+    """
+    near, far = (angle - middles).abs(), (math.pi - angle - middles).abs()
     distances = (math.pi - far, far, near, math.pi - near)
     plus, minus, right, left = ((-(distance * distance) / (2 * SPREAD**2)).exp() for distance in distances)
     # Half an even side stands for the negative frequency alone.
