@@ -5,6 +5,7 @@ A step is a frozen value: equal steps give equal pixels, so that scorers with th
 
 import difflib
 import io
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
@@ -47,6 +48,18 @@ class ResizeShorter:
 
     def __post_init__(self) -> None:
         _check_number("side_px", self.side_px, int, 1, MAX_SIDE_PX)
+        _check_choice("filter", self.filter, FILTERS)
+
+
+@dataclass(frozen=True)
+class Shrink:
+    """Bring an image of more than so many megapixels down to them; the aspect is kept, sides are rounded down."""
+
+    max_mpx: float
+    filter: str
+
+    def __post_init__(self) -> None:
+        _check_number("max_mpx", self.max_mpx, float, 0.01, 1000.0)
         _check_choice("filter", self.filter, FILTERS)
 
 
@@ -97,11 +110,12 @@ class Letterbox:
         _check_number("blur_sigma", self.blur_sigma, float, 0.1, 100.0)
 
 
-Step = Resize | ResizeShorter | Crop | CropSquare | Jpeg | Letterbox
+Step = Resize | ResizeShorter | Shrink | Crop | CropSquare | Jpeg | Letterbox
 
 OPS: Mapping[str, type[Step]] = {
     "resize": Resize,
     "resize_shorter": ResizeShorter,
+    "shrink": Shrink,
     "crop": Crop,
     "crop_square": CropSquare,
     "jpeg": Jpeg,
@@ -151,7 +165,7 @@ def _apply(step: Step, pixels: U8) -> U8:
             return letterbox(pixels, step.size_px, step.filter, step.background, step.blur_sigma)
         case Jpeg():
             return _through_jpeg(pixels, step.quality)
-        case ResizeShorter() if max(before) > MAX_ASPECT * min(before):
+        case ResizeShorter() | Shrink() if max(before) > MAX_ASPECT * min(before):
             raise InvalidSample(f"image is {before[1]}x{before[0]}; the limit of its aspect is {MAX_ASPECT}:1")
     after = _size_after(step, before) or before
     return _centre(pixels, after) if isinstance(step, Crop | CropSquare) else resize(pixels, after, step.filter)
@@ -164,6 +178,9 @@ def _size_after(step: Step, before: Size) -> Size:
         case ResizeShorter() if before:
             height, width = before
             return step.side_px * height // min(before), step.side_px * width // min(before)
+        case Shrink() if before and before[0] * before[1] > step.max_mpx * 1e6:
+            scale = math.sqrt(step.max_mpx * 1e6 / (before[0] * before[1]))
+            return max(1, int(before[0] * scale)), max(1, int(before[1] * scale))
         case CropSquare() if before:
             return (max(1, int(step.ratio * min(before))),) * 2
     return before

@@ -12,6 +12,7 @@ from beholder.inputs.steps import MAX_ASPECT, apply, output_size, parse_steps
 
 RESIZE = {"op": "resize", "size_px": [30, 40], "filter": "bicubic"}
 SHORTER = {"op": "resize_shorter", "side_px": 30, "filter": "bilinear"}
+SHRINK = {"op": "shrink", "max_mpx": 0.01, "filter": "box"}
 CROP = {"op": "crop", "size_px": [20, 24]}
 SQUARE = {"op": "crop_square", "ratio": 0.875}
 JPEG = {"op": "jpeg", "quality": 75}
@@ -47,10 +48,19 @@ def test_the_shorter_side_gets_its_length_and_the_longer_is_rounded_down(width: 
     assert (prepared(np.asarray(image), SHORTER) == want).all()
 
 
+@pytest.mark.parametrize(("width", "height", "size"), [(100, 100, (100, 100)), (200, 100, (141, 70)), (9, 8, (9, 8))])
+def test_only_an_image_of_too_many_pixels_shrinks(width: int, height: int, size: tuple[int, int]) -> None:
+    image = picture(width, height)
+    want = np.asarray(image.resize(size, Image.Resampling.BOX))
+    assert (prepared(np.asarray(image), SHRINK) == want).all()
+
+
 def test_a_sliver_is_refused_where_the_aspect_is_kept() -> None:
     assert prepared(np.zeros((2, 2 * MAX_ASPECT, 3), np.uint8), SHORTER).shape == (30, 30 * MAX_ASPECT, 3)
     with pytest.raises(InvalidSample, match=r"^image is 65000x1; the limit of its aspect is 64:1$"):
         prepared(np.zeros((1, 65_000, 3), np.uint8), SHORTER)
+    with pytest.raises(InvalidSample, match=r"the limit of its aspect is 64:1$"):
+        prepared(np.zeros((100, 6_500, 3), np.uint8), SHRINK)
 
 
 @pytest.mark.parametrize(("width", "height", "top", "left"), [(24, 20, 0, 0), (25, 23, 1, 0), (60, 41, 10, 18)])
@@ -99,7 +109,10 @@ def test_the_steps_of_open_nsfw_equal_its_authors(width: int, height: int) -> No
         ([], None),
         ([JPEG], None),
         ([SHORTER], None),
+        ([SHRINK], None),
         ([SQUARE], None),
+        ([LETTERBOX, SHRINK], (48, 32)),
+        ([{**RESIZE, "size_px": [200, 100]}, SHRINK], (141, 70)),
         ([RESIZE], (30, 40)),
         ([RESIZE, JPEG], (30, 40)),
         ([RESIZE, SQUARE], (26, 26)),
@@ -132,7 +145,7 @@ def test_what_a_step_leaves_unsaid_has_a_default() -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({}, "steps[1]: op: want one of resize, resize_shorter, crop, crop_square, jpeg, letterbox, got None"),
+        ({}, "steps[1]: op: want one of resize, resize_shorter, shrink, crop, crop_square, jpeg, letterbox, got None"),
         ({"op": "resise"}, "got 'resise'; did you mean resize?"),
         ({"op": []}, "steps[1]: op: want one of"),
         (RESIZE | {"filtre": "box"}, "steps[1] (resize): key: want one of size_px, filter, got 'filtre'; did you mean"),
