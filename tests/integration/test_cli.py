@@ -150,7 +150,7 @@ def test_scorers_that_take_no_reference_are_the_default_without_one(type_: Type)
     """This server has none."""
     said = type_("score", GOOD)
     assert said.code == 2
-    assert "image-safety is not ready: " in said.err
+    assert "beholder-quality is not ready: " in said.err
 
 
 @pytest.mark.parametrize(
