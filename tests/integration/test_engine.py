@@ -366,7 +366,7 @@ def test_a_backlog_of_one_graph_does_not_keep_the_device_from_another(house: Hou
         lone = submit(engine, [Sample(grey_png(9))], "other")
         until(lambda: house.sample_count("beholder_queue_rows", graph="other", priority="interactive") == 1)
         until(lambda: house.sample_count("beholder_queue_rows", graph="busy", priority="interactive") == 49)
-        until(lambda: len(engine._lanes["other"].workers._slots._line) == 1)  # the row counts before its runner lines up
+        until(lambda: len(engine._lanes["other"].workers._slots._line) == 1)  # its runner lines up later
         order.clear()
         busy.gate.set()
         lone.wait(WAIT_S)
