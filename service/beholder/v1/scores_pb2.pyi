@@ -35,11 +35,15 @@ class _ErrorCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorCode.V
     ERROR_CODE_DEADLINE_EXCEEDED: _ErrorCode.ValueType  # 4
     """The deadline is over or can't be met: nothing reached the device."""
     ERROR_CODE_NOT_FOUND: _ErrorCode.ValueType  # 5
-    """No such scorer."""
+    """No such scorer or taste."""
+    ERROR_CODE_ALREADY_EXISTS: _ErrorCode.ValueType  # 6
+    """A taste of this name was made by another request."""
     ERROR_CODE_RESOURCE_EXHAUSTED: _ErrorCode.ValueType  # 8
     """Too much is in flight: try again after retry_after."""
     ERROR_CODE_FAILED_PRECONDITION: _ErrorCode.ValueType  # 9
     """The scorer is known but was never exported on this server."""
+    ERROR_CODE_ABORTED: _ErrorCode.ValueType  # 10
+    """Somebody else wrote first: read again, then write."""
     ERROR_CODE_INTERNAL: _ErrorCode.ValueType  # 13
     """The model failed; the server's log has the reason."""
     ERROR_CODE_UNAVAILABLE: _ErrorCode.ValueType  # 14
@@ -57,11 +61,15 @@ ERROR_CODE_INVALID_ARGUMENT: ErrorCode.ValueType  # 3
 ERROR_CODE_DEADLINE_EXCEEDED: ErrorCode.ValueType  # 4
 """The deadline is over or can't be met: nothing reached the device."""
 ERROR_CODE_NOT_FOUND: ErrorCode.ValueType  # 5
-"""No such scorer."""
+"""No such scorer or taste."""
+ERROR_CODE_ALREADY_EXISTS: ErrorCode.ValueType  # 6
+"""A taste of this name was made by another request."""
 ERROR_CODE_RESOURCE_EXHAUSTED: ErrorCode.ValueType  # 8
 """Too much is in flight: try again after retry_after."""
 ERROR_CODE_FAILED_PRECONDITION: ErrorCode.ValueType  # 9
 """The scorer is known but was never exported on this server."""
+ERROR_CODE_ABORTED: ErrorCode.ValueType  # 10
+"""Somebody else wrote first: read again, then write."""
 ERROR_CODE_INTERNAL: ErrorCode.ValueType  # 13
 """The model failed; the server's log has the reason."""
 ERROR_CODE_UNAVAILABLE: ErrorCode.ValueType  # 14
