@@ -78,8 +78,8 @@ def opinions() -> Iterable[str]:
     found = json.loads(OPINION.read_text(encoding="utf-8"))
     yield (
         "Spearman's rank correlation, positive where the scorer agrees with people; in brackets 95 % of 2000 bootstrap "
-        "samples of whole contents. None of these images trained anything here; half of the contents of two sets chose "
-        "settings of `beholder-quality`, whose card also tells its figures on the other half. `make opinion` asks again."
+        "samples of whole contents. None of these images trained anything here; half of the contents of two sets "
+        "chose settings of `beholder-quality`, whose card tells its figures on the others. `make opinion` asks again."
     )
     for name, one in found["sets"].items():
         known = [item for item in one["scorers"].items() if item[1]["srcc"] is not None]
