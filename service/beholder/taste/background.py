@@ -1,0 +1,232 @@
+"""What an encoder says of images in general: the measure against which a person's few examples are read.
+
+A file of it belongs to one graph of one encoder. It centres and whitens embeddings, and makes them blind to changes
+that people can't see (within-class covariance normalisation, Hatch, Kajarekar and Stolcke, Interspeech 2006).
+"""
+
+import zipfile
+from dataclasses import dataclass, replace
+from math import sqrt
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from beholder.errors import ConfigError
+from beholder.types import F32
+
+F64 = NDArray[np.float64]
+FORMAT = 1
+MAX_DIMENSIONS = 256
+NUISANCE_WEIGHT = 1.0
+"""How many times the nuisance covariance is added to the background's own: more makes verdicts hardly steadier, and
+worse."""
+_FOLDS = 5
+_ARRAYS = ("mean", "whitener", "nuisance", "norms")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Background:
+    """Statistics of one encoder's embeddings.
+
+    Attributes:
+        version: of these statistics, chosen by who fitted them; heads of another version have another space.
+        encoder_digest: the SHA-256 of the encoder's graph.
+        mean: (D,), of the background's embeddings.
+        whitener: (D, K); (embedding - mean) @ whitener is about white over the background and small for nuisances.
+        nuisance: (K, K), mean square of what invisible changes do, in the whitened space.
+        nuisance_weight: how many times that was added to the background's own covariance.
+        norms: (101,), percentiles of the whitened length of images that took no part in the fit.
+    """
+
+    version: int
+    encoder_digest: str
+    mean: F32
+    whitener: F32
+    nuisance: F64
+    nuisance_weight: float
+    norms: F64
+
+    @property
+    def dimensions(self) -> int:
+        """K, the whitened space's."""
+        return int(self.whitener.shape[1])
+
+    @property
+    def typical(self) -> float:
+        """The whitened length of an image in the middle of the background."""
+        return float(self.norms[50])
+
+    @property
+    def far(self) -> float:
+        """The whitened length that one image in a hundred of the background exceeds."""
+        return float(self.norms[99])
+
+    def whiten(self, embeddings: ArrayLike) -> F64:
+        """Return (N, K) of embeddings (N, D).
+
+        Raises:
+            ValueError: another D, or a number that is not finite.
+        """
+        rows = np.atleast_2d(np.asarray(embeddings, dtype=np.float32))
+        if rows.ndim != 2 or rows.shape[1] != self.mean.size:
+            raise ValueError(f"an embedding of this encoder has {self.mean.size} numbers, these are {rows.shape}")
+        if not np.isfinite(rows).all():
+            raise ValueError("an embedding has a number that is not finite")
+        return np.asarray((rows - self.mean) @ self.whitener, dtype=np.float64)
+
+    def around(self, embeddings: ArrayLike) -> "Background":
+        """Return these statistics with the middle of a pool (N, D) as theirs.
+
+        Likes alone are told from the background's middle: where the candidates are of another kind of image than the
+        background, what they have in common drowns what sets them apart, and they are the better measure.
+        """
+        rows = np.atleast_2d(np.asarray(embeddings, dtype=np.float64))
+        self.whiten(rows)
+        return replace(self, mean=rows.mean(axis=0).astype(np.float32))
+
+    def spread(self, weights: F64) -> float:
+        """Return the standard deviation over the background of weights (K,) times the whitened image."""
+        seen = float(weights @ weights) - self.nuisance_weight * self.wobble(weights) ** 2
+        return sqrt(max(seen, 0.0))
+
+    def wobble(self, weights: F64) -> float:
+        """Return by how much invisible changes move weights (K,) times the whitened image, root mean square."""
+        return sqrt(max(float(weights @ self.nuisance @ weights), 0.0))
+
+    def write(self, path: Path) -> None:
+        """Write a file that `read_background` reads."""
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        with path.open("wb") as file:
+            np.savez_compressed(
+                file,
+                format=np.int64(FORMAT),
+                version=np.int64(self.version),
+                encoder_digest=np.array(self.encoder_digest),
+                nuisance_weight=np.float64(self.nuisance_weight),
+                **arrays,
+            )
+
+
+def read_background(path: Path) -> Background:
+    """Read a file that `Background.write` wrote.
+
+    Raises:
+        ConfigError: it is absent, of another format, or its arrays don't fit each other.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if int(file["format"]) != FORMAT:
+                raise ConfigError(f"{path}: a background of format {int(file['format'])}; this server reads {FORMAT}")
+            background = Background(
+                int(file["version"]),
+                str(file["encoder_digest"]),
+                np.asarray(file["mean"], dtype=np.float32),
+                np.asarray(file["whitener"], dtype=np.float32),
+                np.asarray(file["nuisance"], dtype=np.float64),
+                float(file["nuisance_weight"]),
+                np.asarray(file["norms"], dtype=np.float64),
+            )
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ConfigError(f"{path}: can't be read as a background: {error}") from error
+    _check(background, path)
+    return background
+
+
+def _check(background: Background, path: Path) -> None:
+    size = background.whitener.shape
+    shapes = (
+        {
+            "mean": (size[0],),
+            "whitener": (size[0], size[-1]),
+            "nuisance": (size[-1], size[-1]),
+            "norms": (101,),
+        }
+        if len(size) == 2
+        else {"whitener": (0, 0)}
+    )
+    for name, shape in shapes.items():
+        array = getattr(background, name)
+        if array.shape != shape or not np.isfinite(array).all():
+            raise ConfigError(f"{path}: {name} has the shape {array.shape}, expected finite numbers of {shape}")
+
+
+def fit_background(
+    embeddings: ArrayLike,
+    nuisances: ArrayLike,
+    *,
+    encoder_digest: str,
+    version: int = 1,
+    nuisance_weight: float = NUISANCE_WEIGHT,
+) -> Background:
+    """Fit the statistics of an encoder.
+
+    Args:
+        embeddings: (N, D) of images like those that will be judged; N of 100 will do, 1000 are better.
+        nuisances: (M, D), embeddings of images changed invisibly minus those of the same images; M may be 0.
+
+    Raises:
+        ValueError: fewer than 10 images, widths that differ, or numbers that are not finite.
+    """
+    rows = np.asarray(embeddings, dtype=np.float64)
+    changes = np.asarray(nuisances, dtype=np.float64)
+    if rows.ndim != 2 or len(rows) < 2 * _FOLDS or changes.shape[1:] != rows.shape[1:]:
+        raise ValueError(f"expected (N, D), N at least {2 * _FOLDS}, and (M, D); got {rows.shape} and {changes.shape}")
+    if not (np.isfinite(rows).all() and np.isfinite(changes).all()):
+        raise ValueError("an embedding has a number that is not finite")
+    blind = changes.T @ changes / max(len(changes), 1)
+    mean, whitener = _fit(rows, blind, nuisance_weight)
+    norms = np.percentile(_left_out_norms(rows, blind, nuisance_weight), np.arange(101))
+    nuisance = whitener.T @ blind @ whitener
+    return Background(
+        version,
+        encoder_digest,
+        mean.astype(np.float32),
+        whitener.astype(np.float32),
+        nuisance,
+        nuisance_weight,
+        norms,
+    )
+
+
+def _fit(rows: F64, blind: F64, nuisance_weight: float) -> tuple[F64, F64]:
+    """Return the mean and the K directions in which most of what is seen is the background's own variance."""
+    mean = rows.mean(axis=0)
+    centred = rows - mean
+    share = shrinkage(centred)
+    own = centred.T @ centred / len(rows)
+    level = max(np.trace(own) / len(own), np.finfo(np.float32).tiny)
+    rest = share * level * np.eye(len(own)) + nuisance_weight * blind
+    factor = np.linalg.cholesky(rest + (1 - share) * own)
+    half = np.linalg.solve(factor, own)
+    _, directions = np.linalg.eigh(np.linalg.solve(factor, half.T))
+    count = min(MAX_DIMENSIONS, len(rows) - 1, len(own))
+    chosen = directions[:, ::-1][:, :count]
+    whitener = np.linalg.solve(factor.T, chosen)
+    signs = np.sign(whitener[np.abs(whitener).argmax(axis=0), np.arange(count)])
+    return mean, whitener * signs
+
+
+def _left_out_norms(rows: F64, blind: F64, nuisance_weight: float) -> F64:
+    fold = np.arange(len(rows)) % _FOLDS
+    lengths = np.empty(len(rows))
+    for index in range(_FOLDS):
+        mean, whitener = _fit(rows[fold != index], blind, nuisance_weight)
+        lengths[fold == index] = np.linalg.norm((rows[fold == index] - mean) @ whitener, axis=1)
+    return lengths
+
+
+def shrinkage(centred: F64) -> float:
+    """Return how far to shrink the covariance of (N, D) towards a multiple of the identity, 0.02 to 1.
+
+    Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004; the products are
+    of images rather than of features where there are fewer of them.
+    """
+    count, width = centred.shape
+    gram = centred @ centred.T if count < width else centred.T @ centred
+    square = float((gram * gram).sum()) / count**2
+    level = float(np.trace(gram)) / count / width
+    distance = square / width - level**2
+    fourth = float(((centred * centred).sum(axis=1) ** 2).sum()) / count / width
+    noise = (fourth - square / width) / count
+    return float(np.clip(noise / distance, 0.02, 1.0)) if distance > 0 else 1.0
