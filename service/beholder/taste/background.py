@@ -63,7 +63,7 @@ class Background:
         return float(self.norms[99])
 
     def whiten(self, embeddings: ArrayLike) -> F64:
-        """Return (N, K) of embeddings (N, D).
+        """Return (N, K) of embeddings (N, D): each row as if it were alone, to the last bit.
 
         Raises:
             ValueError: another D, or a number that is not finite.
@@ -73,7 +73,8 @@ class Background:
             raise ValueError(f"an embedding of this encoder has {self.mean.size} numbers, these are {rows.shape}")
         if not np.isfinite(rows).all():
             raise ValueError("an embedding has a number that is not finite")
-        return np.asarray((rows - self.mean) @ self.whitener, dtype=np.float64)
+        white = [row @ self.whitener for row in rows - self.mean]
+        return np.array(white, dtype=np.float64).reshape(-1, self.dimensions)
 
     def around(self, embeddings: ArrayLike) -> "Background":
         """Return these statistics with the middle of a pool (N, D) as theirs.
@@ -115,7 +116,7 @@ def read_background(path: Path) -> Background:
         ConfigError: it is absent, of another format, or its arrays don't fit each other.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             if int(file["format"]) != FORMAT:
                 raise ConfigError(f"{path}: a background of format {int(file['format'])}; this server reads {FORMAT}")
             background = Background(
