@@ -55,6 +55,7 @@ class SqlStore(ABC):
             taste_id = found[0][0] if found else uuid.uuid4().hex
             if not found:
                 self._insert(rows, taste_id, name, *made)
+        self._after_write(is_something_gone=False)
         return Taste(taste_id, name, 1, encoder, encoder_digest)
 
     def get(self, name: str) -> Taste:
