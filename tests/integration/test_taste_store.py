@@ -300,6 +300,20 @@ def test_threads_of_two_stores_lose_nothing(ann: Store, open_it: Open) -> None:
     assert set(ann.get("ann").verdicts) == {image(who * 100 + n) for who in range(6) for n in range(15)}
 
 
+def test_a_reader_sees_one_moment(ann: Store, open_it: Open) -> None:
+    other = open_it()
+    with ThreadPoolExecutor(1) as pool:
+        telling = pool.submit(lambda: [tell_one(ann, "ann", n, f"r{n}") for n in range(60)])
+        reads = 0
+        while not telling.done():
+            kept = other.get("ann")
+            assert kept.version == 1 + len(kept.verdicts)
+            assert kept.verdicts.keys() == kept.embeddings.keys()
+            reads += 1
+        telling.result()
+    assert reads > 10
+
+
 def test_two_processes_lose_nothing(ann: Store, address: str) -> None:
     tellers = [start_teller(address, "ann", who, 40) for who in (0, 1000)]
     for teller in tellers:
