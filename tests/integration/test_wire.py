@@ -430,12 +430,14 @@ def test_a_stream_whose_caller_goes_away_is_not_counted_as_answered(start_server
     request = pb.ScoreRequest(samples=[samples_pb2.Sample(candidate=image, reference=image)] * 4, scorers=["ssim"])
     with grpc.insecure_channel(server.address) as channel:
         call = ScoringServiceStub(channel).ScoreStream(
-            pb.ScoreStreamRequest(id=id_, request=request) for id_ in range(9)
+            pb.ScoreStreamRequest(id=id_, request=request) for id_ in range(30)
         )
         next(call)
         call.cancel()
     deadline_s = time.monotonic() + TIMEOUT_S
-    while 'beholder_requests_total{code="CANCELLED",method="ScoreStream"} 1.0' not in (text := scrape(server)):
+    cancelled = 'beholder_requests_total{code="CANCELLED",method="ScoreStream'
+    wanted = (f'{cancelled}"}} 1.0', f'{cancelled}.message"}}')  # the messages end after their stream
+    while not all(series in (text := scrape(server)) for series in wanted):
         assert time.monotonic() < deadline_s, text
     answered = r'^beholder_requests_total{code="(\w+)",method="ScoreStream.message"} (\d+)'
     counted = dict(re.findall(answered, text, re.MULTILINE))
