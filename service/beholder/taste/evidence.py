@@ -18,7 +18,7 @@ class Evidence:
     """M things said.
 
     Attributes:
-        design: (M, K + 1), whitened images or differences of two, and 1 where the bias is learned.
+        design: (M, K + 1), projected images or differences of two, and 1 where the bias is learned.
         target: (M,), 0 to 1 where logistic; the latent opinion itself where normal.
         is_normal: (M,), ratings.
         is_verdict: (M,), of one image.
@@ -42,7 +42,7 @@ def evidence_of(taste: Taste, background: Background) -> Evidence:
     """
     verdicts = sorted(taste.verdicts.values(), key=lambda verdict: verdict.image)
     choices = sorted(map(_ordered, taste.choices), key=lambda choice: (choice.better, choice.worse))
-    z = _whitened(taste, background, verdicts, choices)
+    z = _projected(taste, background, verdicts, choices)
     design = np.zeros((len(verdicts) + len(choices), background.dimensions + 1))
     has_bias = len({verdict.value > 0 for verdict in verdicts}) > 1 or any(map(_is_rating, verdicts))
     for row, verdict in zip(design, verdicts, strict=False):
@@ -89,7 +89,7 @@ def _weights(verdicts: list[Verdict], choices: int) -> F64:
     return np.array([*(weight[verdict.source] for verdict in verdicts), *(1.0 for _ in range(choices))])
 
 
-def _whitened(taste: Taste, background: Background, verdicts: list[Verdict], choices: list[Choice]) -> dict[str, F64]:
+def _projected(taste: Taste, background: Background, verdicts: list[Verdict], choices: list[Choice]) -> dict[str, F64]:
     images = {verdict.image for verdict in verdicts}
     images |= {image for choice in choices for image in (choice.better, choice.worse)}
     missing = images - taste.embeddings.keys()
@@ -98,4 +98,4 @@ def _whitened(taste: Taste, background: Background, verdicts: list[Verdict], cho
     if not images:
         return {}
     order = sorted(images)
-    return dict(zip(order, background.whiten(np.stack([taste.embeddings[image] for image in order])), strict=True))
+    return dict(zip(order, background.project(np.stack([taste.embeddings[image] for image in order])), strict=True))

@@ -46,7 +46,7 @@ class Head:
         factor: (R, K + 1), R at most K + 1: what the evidence takes away from their variance.
         spread: standard deviation of the opinion over the background.
         wobble: by how much invisible changes move the opinion.
-        far: the whitened length above which an image that no example is near counts as far.
+        far: the projected length above which an image that no example is near counts as far.
     """
 
     weights: F64
@@ -59,12 +59,12 @@ class Head:
     far: float
 
     def judge(self, z: F64) -> Judgement:
-        """Judge whitened embeddings (N, K)."""
+        """Judge projected embeddings (N, K)."""
         return judge_many(z, [self], np.zeros(len(z), dtype=np.intp))
 
 
 def judge_many(z: F64, heads: Sequence[Head], which: NDArray[np.intp]) -> Judgement:
-    """Judge whitened embeddings (N, K), row i by heads[which[i]]; each row as if it were alone.
+    """Judge projected embeddings (N, K), row i by heads[which[i]]; each row as if it were alone.
 
     Raises:
         ValueError: a number is not finite.

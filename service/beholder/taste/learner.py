@@ -1,6 +1,6 @@
 """What a person likes, learned from a few examples in closed form.
 
-One Bayesian model holds all kinds of evidence. The latent opinion of an image is f = w·z + b, with z its whitened
+One Bayesian model holds all kinds of evidence. The latent opinion of an image is f = w·z + b, with z its projected
 embedding; f = 0 is the middle of the background. A like says that an image beats that middle, a dislike that it
 doesn't (logistic); a choice says that f of one image exceeds f of another (Bradley and Terry, 1952), a tie is half a
 win for each; a rating is f with normal noise. Before anything is said w is normal around the population's preference,
@@ -32,7 +32,7 @@ _PRECISION = 1e-12
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prior:
-    """What most people like, from which a taste departs: weights (K,) in the whitened space, and a bias."""
+    """What most people like, from which a taste departs: weights (K,) in the projected space, and a bias."""
 
     weights: F64
     bias: float = 0.0

@@ -29,7 +29,7 @@ MIXED = told(
 
 
 def judge(taste: Taste, rows: np.ndarray = ROWS, prior: Prior | None = None) -> Judgement:
-    return fit(taste, background(), prior).judge(background().whiten(rows))
+    return fit(taste, background(), prior).judge(background().project(rows))
 
 
 def same(one: Head, other: Head) -> bool:
@@ -48,11 +48,11 @@ def test_who_was_told_nothing_knows_nothing() -> None:
 def test_who_was_told_nothing_likes_what_most_people_like() -> None:
     prior = Prior(np.random.default_rng(0).normal(size=background().dimensions) * 0.3, 0.2)
     verdict = judge(told(ROWS), prior=prior)
-    assert np.allclose(verdict.mean, background().whiten(ROWS) @ prior.weights + 0.2, atol=1e-12)
+    assert np.allclose(verdict.mean, background().project(ROWS) @ prior.weights + 0.2, atol=1e-12)
 
 
 def test_examples_outweigh_what_most_people_like() -> None:
-    prior = Prior(background().whiten(ROWS[:1])[0] * -0.1)
+    prior = Prior(background().project(ROWS[:1])[0] * -0.1)
     alone = judge(told(ROWS), prior=prior).mean[0]
     assert alone < judge(told(ROWS, likes=[0]), prior=prior).mean[0]
     assert judge(told(ROWS, ratings={0: 1.0}), prior=prior).mean[0] > 0 > alone
@@ -74,7 +74,7 @@ def test_a_like_and_a_dislike_of_the_same_image_are_opposite() -> None:
 def test_one_like_alone_points_at_its_image() -> None:
     """As a discriminant against the background does, shrunk."""
     weights = fit(told(ROWS, likes=[0]), background()).weights
-    z = background().whiten(ROWS[:1])[0]
+    z = background().project(ROWS[:1])[0]
     assert weights @ z / np.linalg.norm(weights) / np.linalg.norm(z) == pytest.approx(1, abs=1e-12)
 
 
@@ -109,7 +109,7 @@ def test_the_order_of_telling_makes_no_difference_at_all() -> None:
 
 
 def test_examples_near_make_surer_and_examples_far_hardly() -> None:
-    z = background().whiten(ROWS)
+    z = background().project(ROWS)
     target = 0
     likeness = z @ z[target] / np.linalg.norm(z, axis=1) / np.linalg.norm(z[target])
     near = ROWS[target] + 0.05 * images(1)[0]
@@ -139,7 +139,7 @@ def test_verdicts_flip_where_invisible_changes_may_turn_them() -> None:
     rng = np.random.default_rng(1)
     before, after = ROWS[20:40].repeat(60, axis=0), ROWS[20:40].repeat(60, axis=0)
     after = after + nuisances()[rng.integers(0, 60, len(after))]
-    first, second = (head.judge(background().whiten(rows)) for rows in (before, after))
+    first, second = (head.judge(background().project(rows)) for rows in (before, after))
     turned = (first.mean > 0) != (second.mean > 0)
     assert turned.any()
     assert turned[~first.flips].mean() < 0.03
@@ -148,7 +148,7 @@ def test_verdicts_flip_where_invisible_changes_may_turn_them() -> None:
 
 def test_the_percentile_is_the_share_of_the_background_that_is_liked_less() -> None:
     head = fit(MIXED, background())
-    many = head.judge(background().whiten(images(3000, seed=2)))
+    many = head.judge(background().project(images(3000, seed=2)))
     rank = 100 * many.mean.argsort().argsort() / 3000
     assert np.abs(rank - many.percentile).max() < 12
     assert np.abs(rank - many.percentile).mean() < 5
@@ -170,23 +170,23 @@ def test_likes_alone_have_no_bias_and_ratings_have_one() -> None:
 def test_ratings_alone_are_ridge_regression() -> None:
     values = np.random.default_rng(0).uniform(-1, 1, 30)
     head = fit(told(ROWS, ratings=dict(enumerate(values))), background())
-    design = np.hstack([background().whiten(ROWS[:30]), np.ones((30, 1))])
+    design = np.hstack([background().project(ROWS[:30]), np.ones((30, 1))])
     scale = np.full(design.shape[1], PRIOR_SD / background().typical)
     scale[-1] = BIAS_SD
     penalty = np.diag(RATING_NOISE**2 / scale**2)
     expected = np.linalg.solve(design.T @ design + penalty, design.T @ values * RATING_SCALE)
     assert np.allclose(np.append(head.weights, head.bias), expected, atol=1e-10)
     covariance = RATING_NOISE**2 * np.linalg.inv(design.T @ design + penalty)
-    asked = np.hstack([background().whiten(ROWS), np.ones((60, 1))])
+    asked = np.hstack([background().project(ROWS), np.ones((60, 1))])
     variance = np.einsum("ij,jk,ik->i", asked, covariance, asked)
-    assert np.allclose(head.judge(background().whiten(ROWS)).sd, np.sqrt(variance), atol=1e-10)
+    assert np.allclose(head.judge(background().project(ROWS)).sd, np.sqrt(variance), atol=1e-10)
 
 
 def test_likes_dislikes_and_choices_are_the_maximum_that_plain_descent_finds() -> None:
     taste = told(ROWS, likes=[0, 1, 2], dislikes=[3, 4, 5], choices=[(6, 7), (8, 9)], ties=[(10, 11)])
     prior = Prior(np.random.default_rng(2).normal(size=background().dimensions) * 0.2, 0.1)
     head = fit(taste, background(), prior)
-    z = np.hstack([background().whiten(ROWS), np.ones((60, 1))])
+    z = np.hstack([background().project(ROWS), np.ones((60, 1))])
     rows = np.concatenate([z[:6], z[[6, 8, 10]] - z[[7, 9, 11]]])
     target = np.array([1, 1, 1, 0, 0, 0, 1, 1, 0.5])
     scale = np.append(np.full(background().dimensions, PRIOR_SD / background().typical), BIAS_SD)
@@ -210,11 +210,11 @@ def test_more_examples_than_dimensions_give_what_few_dimensions_would() -> None:
         values = {row: float(np.sin(row)) for row in range(count + extra)}
         head = fit(told(ROWS, ratings=values), background())
         assert head.factor.shape[0] == min(count + extra, count + 1)
-        sd = head.judge(background().whiten(ROWS[:1])).sd
-        design = np.hstack([background().whiten(ROWS[: count + extra]), np.ones((count + extra, 1))])
+        sd = head.judge(background().project(ROWS[:1])).sd
+        design = np.hstack([background().project(ROWS[: count + extra]), np.ones((count + extra, 1))])
         scale = np.append(np.full(count, head.weight_sd), head.bias_sd)
         covariance = np.linalg.inv(design.T @ design / RATING_NOISE**2 + np.diag(scale**-2.0))
-        asked = np.append(background().whiten(ROWS[:1])[0], 1)
+        asked = np.append(background().project(ROWS[:1])[0], 1)
         assert sd[0] == pytest.approx(np.sqrt(asked @ covariance @ asked), rel=1e-9)
 
 
@@ -223,7 +223,7 @@ def test_left_out_ratings_are_predicted_as_by_fits_without_them() -> None:
     losses, right = [], 0
     for row, value in values.items():
         rest = fit(told(ROWS, ratings={at: other for at, other in values.items() if at != row}), background())
-        verdict = rest.judge(background().whiten(ROWS[row : row + 1]))
+        verdict = rest.judge(background().project(ROWS[row : row + 1]))
         signed = float(verdict.mean[0] * np.sign(value))
         right += signed > 0
         losses.append(np.logaddexp(0, -signed / np.sqrt(1 + np.pi * verdict.sd[0] ** 2 / 8)))
@@ -235,7 +235,7 @@ def test_left_out_ratings_are_predicted_as_by_fits_without_them() -> None:
 
 
 def test_left_out_choices_are_predicted_nearly_as_by_fits_without_them() -> None:
-    z = background().whiten(ROWS)
+    z = background().project(ROWS)
     order = [(a, b) if z[a, 0] > z[b, 0] else (b, a) for a, b in zip(range(0, 40, 2), range(1, 40, 2), strict=True)]
     right = 0
     for pair in order:
@@ -256,7 +256,7 @@ def test_rows_of_many_tastes_are_judged_as_each_alone() -> None:
     heads = [
         fit(taste, background()) for taste in (told(ROWS), told(ROWS, likes=range(5)), MIXED, told(ROWS, dislikes=[9]))
     ]
-    z = background().whiten(ROWS)
+    z = background().project(ROWS)
     which = np.random.default_rng(0).integers(0, len(heads), len(z))
     together = judge_many(z, heads, which)
     for row, at in enumerate(which):
@@ -303,7 +303,7 @@ def test_ten_thousand_examples_are_learned() -> None:
     head = fit(taste, background())
     assert head.factor.shape[0] <= background().dimensions + 1
     fresh = images(1000, seed=4)
-    right = (head.judge(background().whiten(fresh)).mean > 0) == ((fresh - 1) @ truth > 0)
+    right = (head.judge(background().project(fresh)).mean > 0) == ((fresh - 1) @ truth > 0)
     assert right.mean() > 0.97
     assert leave_one_out(taste, background()).right > 0.97
 
