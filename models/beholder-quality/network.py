@@ -3,22 +3,20 @@
 Trained by train.py, written as a graph by export.py.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
+from _efficientnet import STAGES, State, convolution, normalised, stages
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import GELU, Conv2d, Dropout, Linear, Module, ModuleList, Sequential
-from torch.nn.functional import avg_pool2d, pad
+from torch.nn import GELU, Dropout, Linear, Module, ModuleList, Sequential
+from torch.nn.functional import avg_pool2d
 
 HERE = Path(__file__).resolve().parent
 HEAD = HERE / "head.npz"
-STAGES = ((1, 1), (2, 2), (2, 2), (3, 2), (3, 1))
-"""(blocks, stride of the first) of the first stages; kernels and widths are those of the weights."""
-NORM_EPSILON = 1e-3
-"""TensorFlow's in this network, where torch's own default is 1e-5."""
+BLOCK_STAGES = 5
+"""How many of the network's stages are looked at."""
 CHANNELS = (32, 16, 96, 24, 144, 40, 240, 80, 112)
 STRIDES = (2, 2, 4, 4, 8, 8, 16, 16, 16)
 """Of the levels that statistics are taken of: pixels from one place to the next, at native size."""
@@ -33,43 +31,6 @@ MEMBERS = 5
 STEEPNESS = 6.0
 """Of the curve from quality to score."""
 
-State = Mapping[str, Tensor]
-
-
-def convolution(state: State, name: str, norm: str, stride: int = 1) -> Conv2d:
-    """Build a convolution with its batch normalisation folded in, by float64; stride 2 pads as TensorFlow does."""
-    scale = state[f"{norm}.weight"].double() / (state[f"{norm}.running_var"].double() + NORM_EPSILON).sqrt()
-    kernel = state[f"{name}.weight"].double() * scale[:, None, None, None]
-    padding = kernel.shape[-1] // 2
-    if stride == 2:
-        kernel = pad(kernel, (1, 0, 1, 0))
-    groups = len(kernel) if kernel.shape[1] == 1 else 1
-    inward, outward, side = kernel.shape[1] * groups, len(kernel), kernel.shape[-1]
-    made = Conv2d(inward, outward, side, stride=stride, padding=padding, groups=groups)
-    made.weight.data = kernel.float()
-    made.bias.data = (state[f"{norm}.bias"].double() - state[f"{norm}.running_mean"].double() * scale).float()
-    return made.requires_grad_(False)
-
-
-class Block(Module):
-    """An inverted residual block: widen (but in the first), filter each channel, narrow, and add what it was given."""
-
-    def __init__(self, state: State, index: int, stride: int, adds: bool) -> None:
-        super().__init__()
-        name = f"_blocks.{index}"
-        wide = f"{name}._expand_conv"
-        self.widen = convolution(state, wide, f"{name}._bn0") if f"{wide}.weight" in state else None
-        self.filter = convolution(state, f"{name}._depthwise_conv", f"{name}._bn1", stride)
-        self.narrow = convolution(state, f"{name}._project_conv", f"{name}._bn2")
-        self.adds = adds
-
-    def forward(self, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the filter finds, and the output."""
-        wide = values if self.widen is None else self.widen(values).clamp(0, 6)
-        filtered = self.filter(wide).clamp(0, 6)
-        narrow = self.narrow(filtered)
-        return filtered, values + narrow if self.adds else narrow
-
 
 class Statistics(Module):
     """What the first blocks of EfficientNet-Lite0 (Tan and Le 2019) see, as means and deviations over the image.
@@ -81,17 +42,11 @@ class Statistics(Module):
     def __init__(self, state: State) -> None:
         super().__init__()
         self.stem = convolution(state, "_conv_stem", "_bn0", stride=2)
-        self.stages = ModuleList()
-        index = 0
-        for blocks, stride in STAGES:
-            strides = [stride] + [1] * (blocks - 1)
-            made = (Block(state, index + place, strides[place], adds=place > 0) for place in range(blocks))
-            self.stages.append(ModuleList(made))
-            index += blocks
+        self.stages = stages(state, BLOCK_STAGES)
 
     def forward(self, candidate: Tensor) -> Tensor:
         """Map uint8 (N, H, W, 3), sides of 128 px or more, to (N, STATISTICS)."""
-        planes = (candidate.permute(0, 3, 1, 2).to(self.stem.weight.dtype) - 127) / 128
+        planes = normalised(candidate, self.stem)
         return torch.cat([*self.scale(planes, 1), *self.scale(avg_pool2d(planes, 2), 2)], dim=1)
 
     def scale(self, planes: Tensor, shrunk: int) -> list[Tensor]:
@@ -110,7 +65,7 @@ class Statistics(Module):
         """Return the outputs of the stem, of each filter that halves the size, and of each stage."""
         values = self.stem(planes).clamp(0, 6)
         found = [values]
-        for stage, (_, stride) in zip(self.stages, STAGES, strict=True):
+        for stage, (_, stride) in zip(self.stages, STAGES[:BLOCK_STAGES], strict=True):
             for place, block in enumerate(stage):
                 filtered, values = block(values)
                 if place == 0 and stride == 2:

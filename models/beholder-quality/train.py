@@ -21,7 +21,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import softplus
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from distort import DISTORTIONS, U8
 from draw import draw

@@ -38,6 +38,7 @@ def code() -> Iterator[dict[str, ModuleType]]:
     """Import what stands in the scorer's folder, and keep torch to one thread."""
     threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(MODELS))
         patch.syspath_prepend(str(MODELS / NAME))
         yield {name: importlib.import_module(name) for name in MODULES}
     for name in MODULES:
