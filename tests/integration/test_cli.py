@@ -19,8 +19,7 @@ import pytest
 from PIL import Image
 
 from beholder.cli.main import run
-from conftest import StartServer
-from server_process import REPO, ServerProcess, environment
+from server_process import REPO, ServerProcess, StartServer, environment
 
 ASSETS = REPO / "tests" / "assets"
 REFERENCE, GOOD, WORSE = (str(ASSETS / name) for name in ("landscape.png", "landscape-q75.jpg", "landscape-q30.jpg"))

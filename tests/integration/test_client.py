@@ -27,8 +27,7 @@ from beholder.errors import (
     Unavailable,
 )
 from beholder.types import Direction, Kind, Priority, Score
-from conftest import StartServer
-from server_process import REPO, ServerProcess
+from server_process import REPO, ServerProcess, StartServer
 
 ASSETS = REPO / "tests" / "assets"
 REFERENCE, GOOD, WORSE = (ASSETS / name for name in ("landscape.png", "landscape-q75.jpg", "landscape-q30.jpg"))

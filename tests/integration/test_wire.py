@@ -27,8 +27,7 @@ from beholder.v1 import samples_pb2, scorer_service_pb2, scorers_pb2, scores_pb2
 from beholder.v1 import scoring_service_pb2 as pb
 from beholder.v1.scorer_service_pb2_grpc import ScorerServiceStub
 from beholder.v1.scoring_service_pb2_grpc import ScoringServiceStub
-from conftest import StartServer
-from server_process import REPO, ServerProcess, environment
+from server_process import REPO, ServerProcess, StartServer, environment
 
 OURS = ("psnr", "ssim")
 TIMEOUT_S = 60.0
