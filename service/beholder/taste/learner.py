@@ -20,7 +20,7 @@ from beholder.taste.opinions import Taste
 
 F64 = NDArray[np.float64]
 
-PRIOR_SD = 3.0
+PRIOR_SD = 6.0
 """Standard deviation of the latent opinion of a typical image before anything is said."""
 BIAS_SD = 1.0
 """Standard deviation of the bias, for who likes nearly all or hardly anything of what they are shown."""
@@ -141,17 +141,17 @@ def _mode(evidence: Evidence, scale: F64, start: F64) -> _Mode:
     value = _log_posterior(evidence, latent, at)
     for _ in range(_MAX_STEPS):
         slope, curvature = _derivatives(evidence, latent)
-        step = _solve(rows, curvature, rows.T @ slope - at)
-        gain = float(step @ (rows.T @ slope - at))
-        if gain < _PRECISION:
-            break
-        while True:
-            latent = offset + rows @ (at + step)
-            moved = _log_posterior(evidence, latent, at + step)
-            if moved >= value or gain < _PRECISION:
-                break
+        uphill = rows.T @ slope - at
+        step = _solve(rows, curvature, uphill)
+        gain = float(step @ uphill)
+        moved = _log_posterior(evidence, offset + rows @ (at + step), at + step)
+        while moved < value and gain > _PRECISION:
             step, gain = step / 2, gain / 2
+            moved = _log_posterior(evidence, offset + rows @ (at + step), at + step)
         at, value = at + step, moved
+        latent = offset + rows @ at
+        if gain <= _PRECISION:
+            break
     slope, curvature = _derivatives(evidence, latent)
     return _Mode(rows, at, latent, slope, curvature)
 
