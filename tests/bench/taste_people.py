@@ -77,7 +77,7 @@ def _streams(folder: Path, eye: Eye, background: F32) -> People:
     shown = [path.name.split("_1frame")[0] for path in paths]
     contents = np.unique(shown, return_inverse=True)[1].astype(np.float64)
     opinions = {user: np.array([float(row[user]) for row in said]) for user in users}
-    return _people("streams", eye.look("avt", paths), background, contents, opinions)
+    return _people("streams", eye.look("avt", paths), background, contents, opinions, *users[:10])
 
 
 def _viper(folder: Path, eye: Eye, background: F32) -> People:
