@@ -8,7 +8,6 @@ A peer is run by the scorer's own export.py, where its package is installed (beh
 """
 
 import argparse
-import importlib.util
 import io
 import json
 import statistics
@@ -26,6 +25,7 @@ from beholder.scoring.scorer import Scorer
 from beholder.types import U8, Kind, RawImage
 from bench.scorer_report import KEPT, MODELS, REPO, write_report
 from golden.test_golden import CATALOG, Pair, finder, golden_cases, read, run
+from model_code import load_file
 
 ROUNDS, ENOUGH_S = 7, 8.0
 """A pair is scored this often by each in turn; a slow peer less often, but twice."""
@@ -123,12 +123,7 @@ def load(path: Path) -> ModuleType:
 
     torch.set_num_threads(1)
     sys.path.insert(0, str(MODELS))
-    spec = importlib.util.spec_from_file_location(f"export_{path.parent.name.replace('-', '_')}", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_file(path)
 
 
 def in_turn(ours: Callable[[], Any], theirs: Callable[[], Any] | None) -> tuple[float, float | None]:

@@ -3,7 +3,6 @@
 import importlib.util
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from beholder.runtime.ort import open_session
 from beholder.runtime.session import Device
+from model_code import Load
 
 MODEL = Path(__file__).resolve().parents[2] / "models" / "psnr-y"
 FRAMES, HEIGHT, WIDTH = 3, 324, 576
@@ -70,16 +70,11 @@ def test_psnr_y_equals_ffmpegs_to_its_last_digit(clips: tuple[NDArray[np.uint16]
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed: beholder[export]")
 def test_the_torch_code_of_psnr_y_gives_vmafs_number_for_ten_bits(
-    clips: tuple[NDArray[np.uint16], ...], monkeypatch: pytest.MonkeyPatch
+    clips: tuple[NDArray[np.uint16], ...], load: Load
 ) -> None:
     import torch
 
-    monkeypatch.setattr(sys, "path", [*sys.path])  # export.py adds its own folder's parent
-    spec = importlib.util.spec_from_file_location("psnr_y_export", MODEL / "export.py")
-    assert spec
-    assert spec.loader
-    export = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(export)
+    export = load("psnr-y/export.py")
     candidate, reference = (torch.from_numpy(grey(clip.astype(np.float32) / 1023 * 255)) for clip in clips)
     with torch.inference_mode():
         ours = export.PsnrY()(candidate, reference).numpy().astype(np.float64)

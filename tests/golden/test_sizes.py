@@ -1,10 +1,6 @@
 """What depends on an image's size is the same in the graph, in torch, and written out in NumPy."""
 
-import importlib.util
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,30 +9,14 @@ from numpy.typing import NDArray
 
 from beholder.runtime.ort import open_session
 from beholder.runtime.session import Device
+from model_code import Load
 
 torch = pytest.importorskip("torch", reason="torch is not installed: beholder[export]")
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 BEFORE = {"zeros": lambda side: (side - 1) // 2, "replicate": lambda side: side // 2, "cut": lambda _: 0}
 """Border -> how far the first block stands out of the image."""
-Load = Callable[[str], ModuleType]
 PADDED = {"zeros": "constant", "replicate": "edge"}
-
-
-@pytest.fixture
-def load(monkeypatch: pytest.MonkeyPatch) -> Load:
-    """Return a function that imports a file of models/."""
-    monkeypatch.setattr(sys, "path", [str(MODELS), *sys.path])
-
-    def load_file(path: str) -> ModuleType:
-        spec = importlib.util.spec_from_file_location(Path(path).stem, MODELS / path)
-        assert spec
-        assert spec.loader
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-
-    return load_file
 
 
 def average_blocks(plane: NDArray[np.float64], side: int, border: str) -> NDArray[np.float64]:

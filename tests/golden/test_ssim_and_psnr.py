@@ -2,7 +2,6 @@
 
 import importlib.util
 import io
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from beholder.runtime.ort import open_session
 from beholder.runtime.session import Device
+from model_code import Load
 
 REPO = Path(__file__).resolve().parents[2]
 HALVED = {
@@ -110,17 +110,10 @@ def test_ssim_of_halved_images_equals_matlab(shared: Path, files: tuple[str, str
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed: beholder[export]")
 @pytest.mark.parametrize("files", HALVED, ids=lambda files: files[0])
-def test_the_torch_code_of_ssim_equals_matlab(
-    shared: Path, files: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_torch_code_of_ssim_equals_matlab(shared: Path, files: tuple[str, str, str], load: Load) -> None:
     import torch
 
-    monkeypatch.setattr(sys, "path", [*sys.path])  # export.py adds its own folder's parent
-    spec = importlib.util.spec_from_file_location("ssim_export", REPO / "models" / "ssim" / "export.py")
-    assert spec
-    assert spec.loader
-    export = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(export)
+    export = load("ssim/export.py")
     reference, candidate = (
         torch.from_numpy(halve(shared / "testdata" / "piq" / file, files[2]))[None] for file in files[:2]
     )

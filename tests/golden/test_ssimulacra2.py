@@ -5,8 +5,6 @@ that the recursion amounts to. So the graph equals the definition closely, and t
 """
 
 import csv
-import importlib.util
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from PIL import Image
 
 from beholder.runtime.ort import open_session
 from beholder.runtime.session import Device
+from model_code import Load
 
 FOLDER = Path(__file__).resolve().parents[2] / "models" / "ssimulacra2"
 SIDES = ((8, 8), (14, 40), (15, 15), (29, 28), (56, 61), (113, 57), (113, 114), (131, 200))
@@ -29,17 +28,11 @@ Pixels = NDArray[np.uint8]
 Planes = NDArray[np.floating[Any]]
 
 
-@pytest.fixture(scope="module")
-def weights() -> Planes:
+@pytest.fixture
+def weights(load: Load) -> Planes:
     """Return the 108 weights of export.py: the published scores check them, and they are written down once."""
     pytest.importorskip("torch", reason="torch is not installed: beholder[export]")
-    spec = importlib.util.spec_from_file_location("ssimulacra2_export", FOLDER / "export.py")
-    assert spec
-    assert spec.loader
-    module, path = importlib.util.module_from_spec(spec), [*sys.path]
-    spec.loader.exec_module(module)
-    sys.path[:] = path  # export.py adds its own folder's parent
-    return np.array(module.WEIGHTS).ravel()
+    return np.array(load("ssimulacra2/export.py").WEIGHTS).ravel()
 
 
 def ask(candidate: Pixels, reference: Pixels, graph: str = "model") -> dict[str, Any]:

@@ -1,10 +1,7 @@
 """The Fourier transforms, pyramids and small matrices inside the graphs, against NumPy and torch in float64."""
 
-import importlib.util
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -13,12 +10,12 @@ from scipy.signal import convolve2d
 
 from beholder.runtime.ort import open_session
 from beholder.runtime.session import Device
+from model_code import Load
 
 torch = pytest.importorskip("torch", reason="torch is not installed: beholder[export]")
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 SIZES = [(2, 2), (3, 2), (15, 21), (16, 16), (17, 24), (24, 17)]
-Load = Callable[[str], ModuleType]
 F64 = NDArray[np.float64]
 
 
@@ -29,22 +26,6 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def load(monkeypatch: pytest.MonkeyPatch) -> Load:
-    """Return a function that imports a file of models/."""
-    monkeypatch.setattr(sys, "path", [str(MODELS), *sys.path])
-
-    def load_file(path: str) -> ModuleType:
-        spec = importlib.util.spec_from_file_location(Path(path).stem, MODELS / path)
-        assert spec
-        assert spec.loader
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-
-    return load_file
 
 
 def noise(*shape: int) -> F64:
