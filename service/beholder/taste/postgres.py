@@ -34,7 +34,7 @@ _SETTINGS = (
 Connection = psycopg.Connection[Row]
 
 
-class PostgresStore(SqlStore):
+class PostgresStore(SqlStore[Connection]):
     """Tastes in the schema `beholder` of a database, which is made where it is missing.
 
     Args:
@@ -46,10 +46,8 @@ class PostgresStore(SqlStore):
     """
 
     def __init__(self, address: str, limits: Limits = Limits(), busy_s: float = 5.0) -> None:  # noqa: B008
-        super().__init__(limits)
+        super().__init__(limits, Pool(self._connect_reader, READERS, busy_s), Pool(self._connect, WRITERS, busy_s))
         self._address, self._busy_s = address, busy_s
-        self._readers = Pool(self._connect_reader, READERS, busy_s)
-        self._writers = Pool(self._connect, WRITERS, busy_s)
         try:
             with self._writers.taken() as connection:
                 _prepare(connection)
@@ -61,11 +59,6 @@ class PostgresStore(SqlStore):
         except ConfigError:
             self.close()
             raise
-
-    def close(self) -> None:
-        """Let go of the database: see `Store`."""
-        self._readers.close()
-        self._writers.close()
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[Rows]:

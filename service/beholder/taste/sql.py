@@ -6,11 +6,13 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from typing import Generic
 
 import numpy as np
 
 from beholder.errors import StoreFailed, TasteExists, TasteFull, TasteNotFound, VersionConflict
 from beholder.taste.opinions import Taste
+from beholder.taste.pool import C, Pool
 from beholder.taste.store import Changes, Limits, News, Summary, Written, check_name, check_request_id
 from beholder.taste.writing import Rows, Writing, choice_of, verdict_of
 from beholder.types import F32
@@ -19,11 +21,11 @@ KEPT_DELETIONS = 10_000
 _COLUMNS = "name, id, version, encoder, encoder_digest, images, verdicts, choices, created_s, changed_s"
 
 
-class SqlStore(ABC):
-    """What `Store` says, on any database that can hold a transaction."""
+class SqlStore(ABC, Generic[C]):
+    """What `Store` says, on any database that can hold a transaction; it closes the two pools."""
 
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
+    def __init__(self, limits: Limits, readers: Pool[C], writers: Pool[C]) -> None:
+        self.limits, self._readers, self._writers = limits, readers, writers
 
     @abstractmethod
     def _reading(self) -> AbstractContextManager[Rows]:
@@ -36,12 +38,13 @@ class SqlStore(ABC):
         When `clock` is changed in it, the writers of all other tastes wait until it ends.
         """
 
-    def _after_write(self, *, is_something_gone: bool) -> None:  # noqa: B027
+    def _after_write(self, *, is_something_gone: bool) -> None:
         """Do what a database needs after a write is committed; nothing here."""
 
-    @abstractmethod
     def close(self) -> None:
-        """Let go of the database."""
+        """Let go of the database: see `Store`."""
+        self._readers.close()
+        self._writers.close()
 
     def create(self, name: str, encoder: str, encoder_digest: str, request_id: str) -> Taste:
         """Make an empty taste: see `Store`."""

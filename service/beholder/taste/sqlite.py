@@ -34,7 +34,7 @@ _WRONG = {
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
-class SqliteStore(SqlStore):
+class SqliteStore(SqlStore[sqlite3.Connection]):
     """Tastes in one file; every write is synced before it is answered, and what is deleted is overwritten.
 
     Args:
@@ -46,10 +46,8 @@ class SqliteStore(SqlStore):
     """
 
     def __init__(self, path: Path, limits: Limits = Limits(), busy_s: float = 5.0) -> None:  # noqa: B008
-        super().__init__(limits)
+        super().__init__(limits, Pool(self._connect, READERS, busy_s), Pool(self._connect, 1, busy_s))
         self._path, self._busy_s = path.absolute(), busy_s
-        self._readers = Pool(self._connect, READERS, busy_s)
-        self._writers = Pool(self._connect, 1, busy_s)
         self._has_leftovers = False
         try:
             with self._opening(), self._writers.taken() as connection:
@@ -57,11 +55,6 @@ class SqliteStore(SqlStore):
         except ConfigError:
             self.close()
             raise
-
-    def close(self) -> None:
-        """Let go of the database: see `Store`."""
-        self._readers.close()
-        self._writers.close()
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[Rows]:
