@@ -1,5 +1,6 @@
 """A real PostgreSQL from the system's packages, in a folder of its own, on a Unix socket there."""
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -7,12 +8,13 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 START_S = 30.0
 USER = "beholder"
@@ -92,3 +94,16 @@ def _as_nobody_special() -> Mapping[str, Any]:
         return {}
     names = {entry.pw_name for entry in pwd.getpwall()}
     return {"user": "postgres" if "postgres" in names else "nobody", "group": "nogroup", "extra_groups": []}
+
+
+@contextlib.contextmanager
+def running() -> Iterator[PostgresServer]:
+    """Run a new server, and leave nothing of it; a test that needs one is skipped where there is no PostgreSQL."""
+    programs = binaries()
+    if programs is None:
+        pytest.skip("no PostgreSQL server here: apt install postgresql")
+    server = make(programs)
+    server.start()
+    yield server
+    server.crash()
+    shutil.rmtree(server.folder)

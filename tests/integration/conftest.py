@@ -1,6 +1,5 @@
 """Stores of tastes that tests of this folder share: each test runs on every kind."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,14 +16,8 @@ Open = Callable[..., Store]
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[postgres_server.PostgresServer]:
     """Return a real PostgreSQL server; shared, so leave it as it is."""
-    programs = postgres_server.binaries()
-    if programs is None:
-        pytest.skip("no PostgreSQL server here: apt install postgresql")
-    server = postgres_server.make(programs)
-    server.start()
-    yield server
-    server.crash()
-    shutil.rmtree(server.folder)
+    with postgres_server.running() as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

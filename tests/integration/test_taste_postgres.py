@@ -1,6 +1,5 @@
 """PostgreSQL as replicas meet it: it goes away and comes back, is read-only, full of others' locks, or refuses."""
 
-import shutil
 import time
 from collections.abc import Iterator
 
@@ -19,14 +18,8 @@ BUSY_S = 0.3
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    programs = postgres_server.binaries()
-    if programs is None:
-        pytest.skip("no PostgreSQL server here: apt install postgresql")
-    server = postgres_server.make(programs)
-    server.start()
-    yield server
-    server.crash()
-    shutil.rmtree(server.folder)
+    with postgres_server.running() as server:
+        yield server
 
 
 @pytest.fixture
