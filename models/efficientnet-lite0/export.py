@@ -15,13 +15,10 @@ from onnx import helper, numpy_helper
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from _efficientnet import NORM_EPSILON, STAGES
 from _export import parse_arguments, save
 
 SIDE_PX, FEATURES = 224, 1280
-STAGES = ((1, 1), (2, 2), (2, 2), (3, 2), (3, 1), (4, 2), (1, 1))
-"""(blocks, stride of the first); kernels and widths are those of the weights."""
-NORM_EPSILON = 1e-3
-"""TensorFlow's in this network, where torch's own default is 1e-5."""
 
 
 class Graph:
