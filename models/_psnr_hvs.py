@@ -102,12 +102,12 @@ def export(make: Callable[[], torch.nn.Module], golden: Golden, peer: Callable[[
     """Do what the arguments say, as `export_pair` does, for a graph that has both of `to_decibels`."""
     arguments = parse_arguments()
     if arguments.golden or arguments.map:
-        return export_pair(make, golden, peer, side_px=4 * SIDE)
+        export_pair(make, golden, peer, side_px=4 * SIDE)
+        return
     example = torch.zeros(1, 4 * SIDE, 4 * SIDE, 3, dtype=torch.uint8)
     images, scores = {0: "batch", 1: "height", 2: "width"}, {0: "batch"}
     dynamic = {"candidate": images, "reference": images, "score": scores, "uncapped": scores}
     trace(make(), {"candidate": example, "reference": example}, ["score", "uncapped"], dynamic, arguments.output)
-    return None
 
 
 def ask_peer(candidate: U8, reference: U8) -> tuple[float, float]:

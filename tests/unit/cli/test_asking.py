@@ -5,30 +5,12 @@ from typing import Any
 
 import click
 import pytest
+from scorer_infos import PLAIN
 
 from beholder.cli.asking import choose_scorers
 from beholder.client import ScorerInfo
-from beholder.types import Direction, Kind
 
-QUALITY = ScorerInfo(
-    name="quality",
-    version=1,
-    kind=Kind.QUALITY,
-    direction=Direction.HIGHER_IS_BETTER,
-    range_=(0.0, 1.0),
-    summary="",
-    needs_reference=False,
-    needs_prompt=False,
-    min_side_px=1,
-    max_side_px=None,
-    labels=(),
-    licence="",
-    digest="",
-    encoder="",
-    draws=False,
-    ready=True,
-    not_ready_reason="",
-)
+QUALITY = PLAIN
 SAFETY = replace(QUALITY, name="safety")
 FIDELITY = replace(QUALITY, name="fidelity", needs_reference=True)
 ADHERENCE = replace(QUALITY, name="adherence", needs_prompt=True)

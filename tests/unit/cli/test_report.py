@@ -2,10 +2,12 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import click
 import numpy as np
 import pytest
+from scorer_infos import PLAIN
 
 from beholder.cli.report import (
     CsvReport,
@@ -26,25 +28,9 @@ CAT = Score(0.75, (Label("cat, tabby", 0.75), Label("dog", 0.125)))
 
 
 def info(name: str, *labels: str) -> ScorerInfo:
-    return ScorerInfo(
-        name=name,
-        version=1,
-        kind=Kind.CONTENT if labels else Kind.QUALITY,
-        direction=Direction.UNORDERED if labels else Direction.HIGHER_IS_BETTER,
-        range_=(0.0, 1.0),
-        summary="",
-        needs_reference=False,
-        needs_prompt=False,
-        min_side_px=1,
-        max_side_px=None,
-        labels=labels,
-        licence="",
-        digest="",
-        encoder="",
-        draws=False,
-        ready=True,
-        not_ready_reason="",
-    )
+    if not labels:
+        return replace(PLAIN, name=name)
+    return replace(PLAIN, name=name, kind=Kind.CONTENT, direction=Direction.UNORDERED, labels=labels)
 
 
 SCORERS = [info("ssim"), info("content", "cat, tabby", "dog")]
