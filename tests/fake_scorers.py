@@ -13,9 +13,10 @@ from beholder.clock import monotonic
 from beholder.config import Config
 from beholder.engine.engine import Engine
 from beholder.metrics import Metrics
+from beholder.scoring.asked import Graph
 from beholder.scoring.catalog import Catalog
 from beholder.scoring.load import Loaded
-from beholder.scoring.scorer import Graph, Scorer
+from beholder.scoring.scorer import GraphScorer
 from beholder.scoring.spec import EncoderSpec, GraphFile, GraphSpec, ImageSpec, MapSpec, ScorerSpec
 from beholder.types import Direction, EncodedImage, Kind, Tensor
 from fake_session import FakeSession, Run
@@ -81,7 +82,7 @@ class House:
         graph = Graph(name, 1, spec, session, roles, rows)
         self.catalog.scorers[name] = spec
         self.loaded.graphs[name] = graph
-        self.loaded.scorers[name] = Scorer(spec, graph, None, "0" * 64)
+        self.loaded.scorers[name] = GraphScorer(spec, graph, None, "0" * 64)
         return session
 
     def add_drawing(self, name: str, run: Run) -> HeldSession:
@@ -104,7 +105,7 @@ class House:
         session = HeldSession(run)
         spec = self._spec(name, Kind.QUALITY, encoder, 8)
         self.catalog.scorers[name] = spec
-        self.loaded.scorers[name] = Scorer(spec, self.loaded.graphs[encoder], session, "0" * 64)
+        self.loaded.scorers[name] = GraphScorer(spec, self.loaded.graphs[encoder], session, "0" * 64)
         return session
 
     def engine(self, device: str = "cpu", **settings: object) -> Engine:

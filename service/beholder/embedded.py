@@ -26,6 +26,7 @@ from beholder.engine.job import Job
 from beholder.errors import BeholderError, InputError
 from beholder.rpc import convert
 from beholder.scoring import rank as ranking
+from beholder.scoring.asked import Scorer
 from beholder.scoring.catalog import Catalog, load_catalog, shipped_models
 from beholder.scoring.spec import ScorerSpec
 from beholder.types import Normalisation, Outcome, Priority
@@ -36,11 +37,10 @@ class _Ask:
     """Which scorers to ask, and on what terms."""
 
     engine: Engine
-    scorers: Sequence[ScorerSpec]
+    scorers: Sequence[Scorer]
     priority: Priority
     timeout_s: float
     request_id: str
-    explain: bool
 
     def begin(self, samples: Sequence[types.Sample | InputError]) -> Job:
         """Hand samples to the engine."""
@@ -50,12 +50,11 @@ class _Ask:
             deadline_s=self.engine.clock() + self.timeout_s,
             priority=self.priority,
             request_id=self.request_id,
-            explain=self.explain,
         )
 
     def refusal(self, error: BeholderError) -> Result:
         """Return the result of a sample that no scorer saw."""
-        return Result(dict.fromkeys((spec.name for spec in self.scorers), error), error)
+        return Result(dict.fromkeys((scorer.spec.name for scorer in self.scorers), error), error)
 
 
 class Embedded:
@@ -150,7 +149,7 @@ class Embedded:
         """Order candidates from best to worst (best-of-N); see `Client.rank`."""
         weights = weights_of(scorers)
         ask = self._ask(list(weights), "", priority, timeout_s, request_id)
-        directions = {spec.name: spec.direction for spec in ask.scorers}
+        directions = {scorer.spec.name: scorer.spec.direction for scorer in ask.scorers}
         ranking.rank([], weights, directions, normalisation)  # refuses bad weights before anything runs
         compared = None if reference is None else read_image(reference, "reference")
         images = [read_image(image, f"candidates[{index}]") for index, image in enumerate(images_of(candidates))]
@@ -204,9 +203,10 @@ class Embedded:
         explain: bool = False,
     ) -> _Ask:
         names = [scorers] if isinstance(scorers, str) else scorers
-        specs = self._engine.catalog.resolve(names, panel)
+        names = self._engine.catalog.names(names, panel)
+        found = [self._engine.scorer(name, f"scorers[{place}]", explain=explain) for place, name in enumerate(names)]
         wanted_s = self._timeout_s if timeout_s is None else timeout_s
-        return _Ask(self._engine, specs, priority, wanted_s, request_id, explain)
+        return _Ask(self._engine, found, priority, wanted_s, request_id)
 
     def _describe(self, spec: ScorerSpec, card: str = "") -> ScorerInfo:
         return wire.scorer_from(convert.scorer_to(spec, self._engine.not_ready_reason(spec.name), card))

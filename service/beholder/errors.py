@@ -7,6 +7,7 @@ BeholderError
 │  ├─ ScorerNotFound          names the nearest that exist
 │  │  └─ TasteNotFound           a taste is asked as a scorer
 │  ├─ ScorerNotExported       known, but its graph was never built here
+│  │  └─ TasteNotServed          no store, or not the encoder that the taste was told with
 │  ├─ TasteExists             the name is taken
 │  └─ VersionConflict         somebody else wrote first; names both versions
 ├─ CapacityError          the same request may work later; carries retry_after_s
@@ -62,6 +63,10 @@ class TasteNotFound(ScorerNotFound):
 
 class ScorerNotExported(InputError):
     """A scorer whose graph has not been built on this server."""
+
+
+class TasteNotServed(ScorerNotExported):
+    """A taste that this server can't keep or judge by as it was started."""
 
 
 class TasteExists(InputError):

@@ -32,6 +32,8 @@ class Kind(Enum):
     """How unsafe the candidate is, with labels."""
     CONTENT = "CONTENT"
     """What the candidate shows, as labels; not ordered from bad to good."""
+    TASTE = "TASTE"
+    """Whether one person likes the candidate, as learned from what they said of others."""
 
 
 class Direction(Enum):
@@ -108,12 +110,45 @@ class ErrorMap:
 
 
 @dataclass(frozen=True, slots=True)
+class TasteVerdict:
+    """What a taste says beside P(like), which is its score.
+
+    Attributes:
+        version: of the taste that spoke.
+        opinion, sd: mean and standard deviation of the latent opinion, in logits; above 0 is "like".
+        percentile: 0 to 100, the share of images in general that are liked less.
+        why_unsure: why the verdict should not be relied on, for people; empty where nothing speaks against it.
+    """
+
+    version: int
+    opinion: float
+    sd: float
+    percentile: float
+    why_unsure: str
+
+    @property
+    def unsure(self) -> bool:
+        """Whether anything speaks against relying on it."""
+        return bool(self.why_unsure)
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
-    """One scorer's answer: a finite float, with its labels from likely to unlikely and its map where it has any."""
+    """One scorer's answer.
+
+    Attributes:
+        value: finite.
+        labels: from likely to unlikely; empty where the scorer has none.
+        map: where the error is, where that was asked and the scorer draws it.
+        taste: what a taste says beside its score.
+        embedding: (D,), what the encoder said, for who reads more from it; never sent.
+    """
 
     value: float
     labels: tuple[Label, ...] = ()
     map: ErrorMap | None = None
+    taste: TasteVerdict | None = None
+    embedding: F32 | None = field(default=None, repr=False, compare=False)
 
 
 Outcome = Score | BeholderError

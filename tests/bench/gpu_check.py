@@ -20,9 +20,9 @@ from beholder.inputs.steps import apply
 from beholder.runtime.device import choose_device
 from beholder.runtime.ort import CUDA_OPTIONS, PROVIDERS, import_onnxruntime
 from beholder.runtime.session import Device
+from beholder.scoring.asked import CANDIDATE, Graph
 from beholder.scoring.catalog import Catalog, load_catalog, shipped_models
 from beholder.scoring.load import Loaded, load_scorers
-from beholder.scoring.scorer import CANDIDATE, Graph
 from beholder.types import EncodedImage, Score, Tensor
 from beholder.v1 import scoring_service_pb2 as pb
 from bench.closed_loop import closed_loop, quantiles_ms

@@ -22,8 +22,9 @@ from beholder.inputs import steps
 from beholder.inputs.image import Limits, decode
 from beholder.runtime.session import Device
 from beholder.scoring.catalog import load_catalog
+from beholder.scoring.check import check_pixels
 from beholder.scoring.load import load_scorers
-from beholder.scoring.scorer import Scorer, check_pixels
+from beholder.scoring.scorer import GraphScorer
 from beholder.scoring.spec import ScorerSpec
 from beholder.types import U8, Direction, EncodedImage, Kind, RawImage, Score
 from bench.opinion_sets import Item, OpinionSet, opinion_sets
@@ -46,7 +47,7 @@ def pixels(item: Item, path: Path, lines: int) -> U8:
     return np.asarray(Pillow.fromarray(image).resize((width, lines), Pillow.Resampling.BICUBIC))
 
 
-def score(scorer: Scorer, item: Item, lines: int) -> float:
+def score(scorer: GraphScorer, item: Item, lines: int) -> float:
     """Score an image by the way of a request; NaN where the scorer refuses its size."""
     paths = {"candidate": item.candidate} | ({"reference": item.reference} if item.reference else {})
     images = {role: pixels(item, paths[role], lines) for role in scorer.graph.roles}
@@ -73,7 +74,7 @@ def read_kept(spec: ScorerSpec, opinions: OpinionSet) -> dict[str, float]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def fill(scorer: Scorer, opinions: OpinionSet) -> None:
+def fill(scorer: GraphScorer, opinions: OpinionSet) -> None:
     """Score what is not kept yet."""
     path, kept = kept_file(scorer.spec, opinions), read_kept(scorer.spec, opinions)
     path.parent.mkdir(parents=True, exist_ok=True)

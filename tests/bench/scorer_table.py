@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from PIL import Image as Pillow
 
-from beholder.scoring.scorer import Scorer
+from beholder.scoring.scorer import GraphScorer
 from beholder.types import U8, Kind, RawImage
 from bench.scorer_report import KEPT, MODELS, REPO, write_report
 from golden.test_golden import CATALOG, Pair, finder, golden_cases, read, run
@@ -49,7 +49,7 @@ def main() -> None:
     write_report()
 
 
-def measure(scorer: Scorer) -> dict[str, Any]:
+def measure(scorer: GraphScorer) -> dict[str, Any]:
     """Measure one scorer: how far from its golden numbers, how fast, how much faster than its peer."""
     differences = [abs(run(scorer, [pair])[0].value - expected) for pair, expected in expectations(scorer.spec.name)]
     candidate, reference = photographs()

@@ -20,7 +20,7 @@ from beholder.inputs.image import Limits, decode
 from beholder.runtime.session import Device
 from beholder.scoring.catalog import load_catalog
 from beholder.scoring.load import load_scorers
-from beholder.scoring.scorer import Scorer
+from beholder.scoring.scorer import GraphScorer
 from beholder.scoring.sources import OwnSource
 from beholder.types import U8, Direction, EncodedImage, Image, Kind, RawImage, Score, Tensor
 
@@ -45,7 +45,7 @@ DEVICE_TOLERANCE = 1e-3
 """Of a score's size, or of 1: wide enough for sums in another order, too narrow for wrong channels."""
 
 Pair = tuple[Image, Image | None]
-Find = Callable[[str], Scorer]
+Find = Callable[[str], GraphScorer]
 
 
 def golden_cases() -> list[Any]:
@@ -87,7 +87,7 @@ def finder(device: str, *, draws: bool = False) -> Find:
     """Load each scorer once, and skip the tests of one whose graph was not built."""
 
     @functools.cache
-    def find(name: str) -> Scorer:
+    def find(name: str) -> GraphScorer:
         spec = CATALOG.scorers[name]
         for part in filter(None, (CATALOG.encoders.get(spec.encoder), spec)):
             if not part.is_exported(device):
@@ -110,7 +110,7 @@ def read(asset: str) -> Image:
         return RawImage(np.asarray(image.convert("RGB")))
 
 
-def run(scorer: Scorer, pairs: Sequence[Pair]) -> list[Score]:
+def run(scorer: GraphScorer, pairs: Sequence[Pair]) -> list[Score]:
     """Score pairs in one batch, by the way of a request."""
     rows = [
         {role: prepare(scorer, image) for role, image in zip(scorer.graph.roles, pair, strict=False) if image}
@@ -122,7 +122,7 @@ def run(scorer: Scorer, pairs: Sequence[Pair]) -> list[Score]:
     return scores
 
 
-def prepare(scorer: Scorer, image: Image) -> U8:
+def prepare(scorer: GraphScorer, image: Image) -> U8:
     """Decode an image and prepare it as the scorer's graph wants it."""
     return steps.apply(scorer.graph.image.steps, decode(image, LIMITS, "candidate"))
 
@@ -154,7 +154,7 @@ def test_a_score_equals_its_peers(on_cpu: Find, name: str, case: dict[str, Any])
         assert values(score)[label] == pytest.approx(value, abs=case["tolerance"], rel=0), label
 
 
-def crops(scorer: Scorer) -> list[tuple[RawImage, RawImage]]:
+def crops(scorer: GraphScorer) -> list[tuple[RawImage, RawImage]]:
     """Cut pairs of one size out of the scenes and their distorted versions, large enough for the scorer."""
     files = [
         ("landscape-q30.jpg", "landscape.png"),
@@ -193,7 +193,7 @@ def test_the_gpu_agrees_with_the_cpu(on_cpu: Find, on_cuda: Find, name: str) -> 
     assert max(map(worst, theirs, ours)) <= DEVICE_TOLERANCE
 
 
-def scene_for(scorer: Scorer, scene: str) -> U8:
+def scene_for(scorer: GraphScorer, scene: str) -> U8:
     """Read a scene, large enough for the scorer."""
     return enlarge(decode(read(scene), LIMITS, "reference"), scorer.graph.image.min_side_px)
 

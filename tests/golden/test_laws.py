@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from beholder.errors import InvalidSample
-from beholder.scoring.scorer import Scorer, check_pixels
+from beholder.scoring.check import check_pixels
+from beholder.scoring.scorer import GraphScorer
 from beholder.scoring.strips import StripSession
 from beholder.types import U8, Direction, Kind, RawImage
 from golden.test_golden import BATCH_TOLERANCE, CATALOG, FIDELITY, NAMES, Find, Pair, finder, laws, run, worst
@@ -27,7 +28,7 @@ def on_cpu() -> Find:
     return finder("cpu")
 
 
-def side(scorer: Scorer) -> int:
+def side(scorer: GraphScorer) -> int:
     return max(scorer.graph.image.min_side_px, 8)
 
 

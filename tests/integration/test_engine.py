@@ -50,8 +50,8 @@ def running(house: House, device: str = "cpu", **settings: object) -> Iterator[E
 
 
 def submit(engine: Engine, samples: list[Sample], *names: str, timeout_s: float = WAIT_S, explain: bool = False) -> Job:
-    scorers = [engine.catalog.scorers[name] for name in names]
-    return engine.submit(samples, scorers, deadline_s=engine.clock() + timeout_s, explain=explain)
+    scorers = [engine.scorer(name, explain=explain) for name in names]
+    return engine.submit(samples, scorers, deadline_s=engine.clock() + timeout_s)
 
 
 def ask(engine: Engine, samples: list[Sample], *names: str) -> list[dict[str, Outcome]]:
@@ -419,7 +419,7 @@ def test_bulk_rows_that_are_still_to_be_prepared_refuse_nobody_who_overtakes_the
         hold(session)
         bulk = engine.submit(
             [Sample(grey_png(level, 512)) for level in range(100)],
-            [engine.catalog.scorers["bright"]],
+            [engine.scorer("bright")],
             deadline_s=engine.clock() + 60.0,
             priority=Priority.BATCH,
         )
@@ -444,7 +444,7 @@ def test_interactive_rows_overtake_a_backlog_of_bulk_rows(house: House) -> None:
         hold(session)
         first = submit(engine, [Sample(grey_png(1))], "bright")
         session.entered.acquire(timeout=WAIT_S)
-        scorers = [engine.catalog.scorers["bright"]]
+        scorers = [engine.scorer("bright")]
         bulk = engine.submit(
             [Sample(grey_png(level)) for level in (2, 3, 4)],
             scorers,
@@ -575,7 +575,7 @@ def test_results_are_told_one_by_one_and_then_the_job_is_done(house: House) -> N
     with running(house) as engine:
         job = engine.submit(
             [Sample(grey_png(level)) for level in range(5)],
-            [engine.catalog.scorers["bright"]],
+            [engine.scorer("bright")],
             deadline_s=engine.clock() + WAIT_S,
             on_result=lambda index, _: told.append(index),
         )
@@ -604,7 +604,7 @@ def test_a_callback_that_raises_hurts_nobody(house: House) -> None:
     house.add_graph("bright", brightness)
     with running(house) as engine:
         samples = [Sample(grey_png(level)) for level in range(3)]
-        scorers = [engine.catalog.scorers["bright"]]
+        scorers = [engine.scorer("bright")]
         job = engine.submit(samples, scorers, deadline_s=engine.clock() + WAIT_S, on_result=raises)
         assert [value(result["bright"]) for result in job.wait(WAIT_S)] == [0.0, 1.0, 2.0]
 

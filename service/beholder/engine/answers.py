@@ -10,8 +10,9 @@ from beholder.engine.lane import Lane, Row
 from beholder.engine.picture import Picture
 from beholder.errors import ScoringFailed
 from beholder.metrics import Metrics
-from beholder.scoring.scorer import CANDIDATE, Graph, Scorer
-from beholder.types import Outcome, Tensor
+from beholder.scoring.asked import CANDIDATE, Graph, Reader, Scorer
+from beholder.scoring.embedding import embeddings_in
+from beholder.types import F32, Outcome, Tensor
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,11 @@ class Answers:
             self._answer([task], graph, known)
         return known is not None
 
+    def recall(self, image: bytes, encoder: Graph) -> F32 | None:
+        """Return the embedding that an encoder gave an image of this digest, shape (D,); None where it isn't kept."""
+        known = self._cache.get((image, encoder.name))
+        return None if known is None else embeddings_in(known)[0]
+
     def deliver(self, lane: Lane, rows: Sequence[Row], outputs: Mapping[str, Tensor]) -> None:
         """Answer the rows of a batch, one output row for each, and keep what may be asked again."""
         for index, row in enumerate(rows):
@@ -52,24 +58,27 @@ class Answers:
     def _answer(
         self, tasks: Sequence[SampleTask], graph: Graph, outputs: Mapping[str, Tensor], size_px: tuple[int, ...] = ()
     ) -> None:
-        """Turn one graph's outputs, a row for each task, into outcomes; each head runs once for all that ask it."""
-        asked: dict[str, tuple[Scorer, list[int]]] = {}
+        """Turn one graph's outputs, a row for each task, into outcomes; each reader reads once all that it is asked."""
+        asked: dict[int, tuple[Reader, list[tuple[int, Scorer]]]] = {}
         for index, task in enumerate(tasks):
             for scorer in task.open_scorers():
                 if scorer.graph.name == graph.name:
-                    asked.setdefault(scorer.spec.name, (scorer, []))[1].append(index)
-        for name, (scorer, indices) in asked.items():
+                    reader = scorer.reader
+                    asked.setdefault(id(reader), (reader, []))[1].append((index, scorer))
+        for reader, pairs in asked.values():
             started = self._clock()
-            picked = outputs if len(indices) == len(tasks) else {key: out[indices] for key, out in outputs.items()}
-            outcomes = _outcomes(scorer, picked, len(indices), size_px)
+            outcomes = _outcomes(reader, outputs, pairs, size_px)
             self._metrics.observe_stage("head", graph.name, self._clock() - started)
-            for index, outcome in zip(indices, outcomes, strict=True):
-                tasks[index].settle({name: outcome})
+            for (index, scorer), outcome in zip(pairs, outcomes, strict=True):
+                tasks[index].settle({scorer.spec.name: outcome})
 
 
-def _outcomes(scorer: Scorer, outputs: Mapping[str, Tensor], rows: int, size_px: tuple[int, ...]) -> Sequence[Outcome]:
+def _outcomes(
+    reader: Reader, outputs: Mapping[str, Tensor], pairs: Sequence[tuple[int, Scorer]], size_px: tuple[int, ...]
+) -> Sequence[Outcome]:
     try:
-        return scorer.scores(outputs, size_px)
+        return reader.read(outputs, pairs, size_px)
     except Exception:
-        log.exception("scorer %s could not read %d rows of graph %s", scorer.spec.name, rows, scorer.graph.name)
-        return [ScoringFailed(f"{scorer.spec.name} failed; the server's log has the reason")] * rows
+        names = ", ".join(sorted({scorer.spec.name for _, scorer in pairs}))
+        log.exception("%s could not read %d rows of graph %s", names, len(pairs), pairs[0][1].graph.name)
+        return [ScoringFailed(f"{scorer.spec.name} failed; the server's log has the reason") for _, scorer in pairs]

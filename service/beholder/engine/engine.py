@@ -35,11 +35,11 @@ from beholder.errors import (
 )
 from beholder.inputs.image import Limits
 from beholder.metrics import Metrics
+from beholder.scoring.asked import Asked, Graph, Scorer
 from beholder.scoring.catalog import Catalog
+from beholder.scoring.check import check_pixels, check_sample
 from beholder.scoring.load import Loaded
-from beholder.scoring.scorer import Scorer, check_pixels, check_sample
-from beholder.scoring.spec import ScorerSpec
-from beholder.types import Priority, Sample, SampleResult
+from beholder.types import F32, Kind, Priority, Sample, SampleResult
 
 log = logging.getLogger(__name__)
 
@@ -128,44 +128,57 @@ class Engine:
         lane = self._lanes[scorer.graph.name]
         return "" if lane.is_ready else f"graph {scorer.graph.name} keeps failing or is stuck"
 
+    def scorer(self, name: str, field: str = "scorers", *, explain: bool = False) -> Scorer:
+        """Find a scorer of the catalogue; the one that also draws a map, where `explain` says so and there is one.
+
+        Raises:
+            ScorerNotFound: there is none of that name; the message names the nearest.
+            ScorerNotExported: this server has no graph for it.
+        """
+        name = self.catalog.scorer(name, field).name
+        if name not in self._loaded.scorers:
+            raise ScorerNotExported(f"{name}: {self.not_ready_reason(name)}", field)
+        return self._loaded.drawing.get(name, self._loaded.scorers[name]) if explain else self._loaded.scorers[name]
+
+    def recall(self, image: bytes, encoder: Graph) -> F32 | None:
+        """Return the embedding of an image that was scored before, by its digest; None where it is not remembered."""
+        return self._answers.recall(image, encoder)
+
     def submit(
         self,
         samples: Sequence[Sample | InputError],
-        scorers: Sequence[ScorerSpec],
+        scorers: Sequence[Scorer],
         *,
         deadline_s: float,
         priority: Priority = Priority.INTERACTIVE,
         request_id: str = "",
-        explain: bool = False,
         on_result: Callable[[int, SampleResult], None] | None = None,
     ) -> Job:
         """Take in a request, whole or not at all; returns at once.
 
         Args:
             samples: at least 1, at most `max_samples`; an error is given back as that sample's outcome.
-            scorers: at least 1, each once, from this engine's catalogue.
+            scorers: at least 1, each once, each on a graph of this engine's.
             deadline_s: on this engine's clock.
             request_id: for the log.
-            explain: whether scores bring a map, from the scorers that draw one.
             on_result: told (sample index, results) as each sample is done, on a thread of the engine.
 
         Raises:
             InvalidSample: no samples, or too many.
-            ScorerNotExported: a scorer that this server has no graph for.
             CapacityError: nothing of it was taken in; try later.
         """
         if not 1 <= len(samples) <= self._config.max_samples:
             limit = self._config.max_samples
             raise InvalidSample(f"want 1 to {limit} samples in one request, got {len(samples)}", "samples")
-        wanted = [self._scorer(spec.name, explain) for spec in scorers]
-        graphs = {scorer.graph.name for scorer in wanted}
-        job = Job(samples, wanted, deadline_s, priority, request_id, on_result, self._sample_done)
+        graphs = {scorer.graph.name for scorer in scorers}
+        job = Job(samples, scorers, deadline_s, priority, request_id, on_result, self._sample_done)
         expected_s = self._expected_s(len(samples), graphs, priority, deadline_s)
         size_bytes = sum(task.size_bytes for task in job.tasks)
         self._admission.admit(len(samples) * len(graphs), size_bytes, deadline_s, expected_s)
         self._metrics.input_bytes.inc(size_bytes)
         self._count_coming({name: len(samples) for name in graphs})
         pictures = Pictures(samples, lambda image: Picture(image, self._limits, self.clock, self._metrics))
+        specs = [scorer.spec for scorer in scorers]
         for task in job.tasks:
             task.coming = set(graphs)
         for task in job.tasks:
@@ -173,17 +186,12 @@ class Engine:
                 task.settle_all(task.sample)
                 continue
             task.pictures = pictures.of(task.sample)
-            task.settle(check_sample(task.sample, scorers, task.field))
+            task.settle(check_sample(task.sample, specs, task.field))
             if not task.is_done:
                 entry = Entry(task, None, priority, deadline_s, 1.0, self.clock())
                 task.waits.append((self._preparers, entry))
                 self._preparers.push(entry)
         return job
-
-    def _scorer(self, name: str, explain: bool) -> Scorer:
-        if name not in self._loaded.scorers:
-            raise ScorerNotExported(f"{name}: {self.not_ready_reason(name)}", "scorers")
-        return self._loaded.drawing.get(name, self._loaded.scorers[name]) if explain else self._loaded.scorers[name]
 
     def _expected_s(self, samples: int, graphs: set[str], priority: Priority, deadline_s: float) -> float | None:
         threads = self._config.decode_threads
@@ -246,9 +254,10 @@ class Engine:
         entry.payload.settle_all(DeadlinePassed("the deadline passed while the sample waited to be decoded"))
 
     def _sample_done(self, task: SampleTask) -> None:
-        for name, outcome in task.results.items():
+        for scorer in task.job.scorers:
+            outcome = task.results[scorer.spec.name]
             code = code_of(outcome).name if isinstance(outcome, Exception) else "OK"
-            self._metrics.results.labels(name, code).inc()
+            self._metrics.results.labels(_series(scorer.spec), code).inc()
         with self._lock:
             coming, task.coming = task.coming, set()
         self._count_coming(dict.fromkeys(coming, -1))
@@ -277,6 +286,11 @@ class Engine:
         with self._lock:
             for name, change in changes.items():
                 self._lanes[name].coming += change
+
+
+def _series(spec: Asked) -> str:
+    """Return what metrics call it; tastes share a name there, for they are many and come and go."""
+    return "taste" if spec.kind is Kind.TASTE else spec.name
 
 
 def _powers_of_two(largest: int) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from beholder.engine.picture import Picture, size_bytes
 from beholder.engine.queue import Entry
 from beholder.engine.workers import Workers
 from beholder.errors import BeholderError, Cancelled, InputError
-from beholder.scoring.scorer import Graph, Scorer
+from beholder.scoring.asked import Graph, Scorer
 from beholder.types import Outcome, Priority, Sample, SampleResult
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from beholder.engine.workers import Workers
 from beholder.errors import DeadlinePassed, ScoringFailed
 from beholder.inputs.steps import output_size
 from beholder.metrics import Metrics
-from beholder.scoring.scorer import Graph
+from beholder.scoring.asked import Graph
 from beholder.types import U8, Priority, Tensor
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from beholder.errors import BeholderError, InputError, InvalidSample
 from beholder.metrics import Metrics
 from beholder.rpc import convert
 from beholder.rpc.call import Context, answering, counted, deadline_of
+from beholder.scoring.asked import Scorer
 from beholder.scoring.rank import rank
-from beholder.scoring.spec import ScorerSpec
 from beholder.types import Priority, Sample, SampleResult, Score
 from beholder.v1 import scoring_service_pb2 as pb
 from beholder.v1 import scoring_service_pb2_grpc as pb_grpc
@@ -65,7 +65,7 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
         return deadline_of(context, self._engine.clock, self._default_timeout_s)
 
     async def _score(self, request: pb.ScoreRequest, deadline_s: float, request_id: str) -> pb.ScoreResponse:
-        scorers = self._engine.catalog.resolve(request.scorers, request.panel)
+        scorers = await self._find(request.scorers, request.panel, request.explain)
         samples = convert.samples_from(request.samples)
         priority = convert.PRIORITIES.get(request.priority)
         results = await self._results(samples, scorers, deadline_s, priority, request_id, request.explain)
@@ -84,11 +84,11 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
 
     async def _rank(self, request: pb.RankRequest, deadline_s: float, request_id: str) -> pb.RankResponse:
         weights = convert.weights_from(request.scorers)
-        scorers = self._engine.catalog.resolve(list(weights), "")
+        scorers = await self._find(list(weights))
         normalisation = convert.NORMALISATIONS.get(request.normalisation)
         if normalisation is None:
             raise InvalidSample(f"unknown value {request.normalisation}", "normalisation")
-        directions = {spec.name: spec.direction for spec in scorers}
+        directions = {scorer.spec.name: scorer.spec.direction for scorer in scorers}
         rank([], weights, directions, normalisation)
         reference = convert.image_from(request.reference, "reference") if request.HasField("reference") else None
         samples: list[Sample | InputError] = []
@@ -102,10 +102,14 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
         results = await self._results(samples, scorers, deadline_s, priority, request_id)
         return convert.ranking_to(rank(results, weights, directions, normalisation), results)
 
+    async def _find(self, names: Sequence[str], panel: str = "", explain: bool = False) -> list[Scorer]:
+        names = self._engine.catalog.names(names, panel)
+        return [self._engine.scorer(name, f"scorers[{place}]", explain=explain) for place, name in enumerate(names)]
+
     async def _results(
         self,
         samples: Sequence[Sample | InputError],
-        scorers: Sequence[ScorerSpec],
+        scorers: Sequence[Scorer],
         deadline_s: float,
         priority: Priority | None,
         request_id: str,
@@ -120,7 +124,6 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
             deadline_s=deadline_s,
             priority=priority,
             request_id=request_id,
-            explain=explain,
             on_result=maps.add if explain else None,
         )
         job.add_done_callback(maps.end)

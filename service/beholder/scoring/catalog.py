@@ -42,8 +42,18 @@ class Catalog:
         """Find the scorers asked, by their names or by a panel's.
 
         Raises:
-            InvalidSample: both or neither are given, or a scorer comes twice.
+            InvalidSample: as `names`.
             ScorerNotFound: no such scorer or panel; the message names the nearest.
+        """
+        names = self.names(scorers, panel)
+        return tuple(self.scorer(name, f"scorers[{place}]") for place, name in enumerate(names))
+
+    def names(self, scorers: Sequence[str], panel: str) -> tuple[str, ...]:
+        """Return the names asked, those given or a panel's, whether anything has them or not.
+
+        Raises:
+            InvalidSample: both or neither are given, or a name comes twice.
+            ScorerNotFound: no such panel; the message names the nearest.
         """
         if bool(scorers) == bool(panel):
             found = "both" if panel else "neither"
@@ -54,7 +64,7 @@ class Catalog:
         for place, name in enumerate(names):
             if name in names[:place]:
                 raise InvalidSample(f"scorers: want each scorer once, got {name!r} twice", f"scorers[{place}]")
-        return tuple(self.scorer(name, f"scorers[{place}]") for place, name in enumerate(names))
+        return names
 
 
 def shipped_models() -> Path:

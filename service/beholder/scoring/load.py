@@ -5,7 +5,7 @@ A graph that is not the one its folder names never runs; a scorer that was never
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from beholder.clock import monotonic
@@ -13,10 +13,11 @@ from beholder.errors import ConfigError
 from beholder.inputs.steps import output_size
 from beholder.runtime.ort import open_session
 from beholder.runtime.session import Device, Session
+from beholder.scoring.asked import CANDIDATE, EMBEDDING, LABELS, MAP, REFERENCE, SCORE, Graph
 from beholder.scoring.catalog import Catalog, nearest
 from beholder.scoring.late import LateSession
-from beholder.scoring.scorer import CANDIDATE, EMBEDDING, LABELS, MAP, REFERENCE, SCORE, Graph, Scorer
-from beholder.scoring.spec import GraphFile, MapSpec, ScorerSpec, Spec
+from beholder.scoring.scorer import GraphScorer
+from beholder.scoring.spec import EncoderSpec, GraphFile, MapSpec, ScorerSpec, Spec
 from beholder.scoring.strips import StripSession
 
 Shape = tuple[int | None, ...]
@@ -36,8 +37,8 @@ class Loaded:
         load_seconds: graph or head -> the time to read, check and load it.
     """
 
-    scorers: dict[str, Scorer] = field(default_factory=dict)
-    drawing: dict[str, Scorer] = field(default_factory=dict)
+    scorers: dict[str, GraphScorer] = field(default_factory=dict)
+    drawing: dict[str, GraphScorer] = field(default_factory=dict)
     graphs: dict[str, Graph] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     load_seconds: dict[str, float] = field(default_factory=dict)
@@ -57,6 +58,7 @@ def load_scorers(
     device: Device,
     max_batch_rows: int,
     open_session: OpenSession = open_session,
+    encoders: Collection[str] = (),
 ) -> Loaded:
     """Load scorers, with the encoders that their heads read; heads run on the CPU, whatever the device.
 
@@ -64,6 +66,7 @@ def load_scorers(
         names: of the scorers wanted; none means all whose graphs are there.
         max_batch_rows: rows in one run at most; 0 is what each graph declares for the device.
         open_session: opens a graph's bytes on a device.
+        encoders: names of encoders that are wanted for themselves; those never exported are left out.
 
     Raises:
         ConfigError: a name is unknown, a scorer asked by name (or every one) was never exported, or a graph is not the
@@ -76,6 +79,8 @@ def load_scorers(
     for name, spec in catalog.scorers.items():
         if not names or name in names:
             loader.add(spec)
+    for name in encoders:
+        loader.add_encoder(catalog.encoders[name])
     loaded = loader.loaded
     if names and loaded.missing:
         raise ConfigError(
@@ -111,9 +116,14 @@ class _Loader:
             outputs = {EMBEDDING: (None, *embedding)}
         graph = self._graph(encoder or spec)
         _check(graph.spec, graph.session, _image_shapes(graph), outputs)
-        self.loaded.scorers[spec.name] = Scorer(spec, graph, head, file.sha256)
+        self.loaded.scorers[spec.name] = GraphScorer(spec, graph, head, file.sha256)
         if spec.map:
             self._add_drawing(spec, spec.map)
+
+    def add_encoder(self, spec: EncoderSpec) -> None:
+        if spec.is_exported(self._device.kind):
+            graph = self._graph(spec)
+            _check(spec, graph.session, _image_shapes(graph), {EMBEDDING: (None, None)})
 
     def _graph(self, spec: Spec) -> Graph:
         """Return the spec's graph; it is loaded when it is first asked for."""
@@ -143,7 +153,7 @@ class _Loader:
         session = LateSession(name, plain.session, (SCORE, MAP), open_session)
         graph = Graph(name, spec.version, whole, session, plain.roles, max_batch_rows=1, draws=True)
         self.loaded.graphs[name] = graph
-        self.loaded.drawing[spec.name] = Scorer(spec, graph, None, drawing.file.sha256, drawing)
+        self.loaded.drawing[spec.name] = GraphScorer(spec, graph, None, drawing.file.sha256, drawing)
 
     def _session(self, spec: Spec, file: GraphFile, device: Device, name: str = "") -> Session:
         """Open a graph's file after checking its digest; the bytes checked are the bytes that run.

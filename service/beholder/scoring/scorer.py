@@ -1,4 +1,4 @@
-"""A loaded scorer: checks that a sample can be scored, and turns the numbers of its graph into scores.
+"""A loaded scorer of the catalogue: turns the numbers of its graph into scores.
 
 A row that fails, fails alone; a number that is not finite, or lies outside the declared range, is never a score.
 """
@@ -7,53 +7,26 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from beholder.errors import InputError, InvalidSample, ScoringFailed
+from beholder.errors import ScoringFailed
 from beholder.inputs.map import encode_map
 from beholder.runtime.session import Session
-from beholder.scoring.spec import ImageSpec, MapSpec, ScorerSpec, Spec
-from beholder.types import F32, U8, ErrorMap, Label, Outcome, Sample, Score, Tensor
+from beholder.scoring.asked import EMBEDDING, LABELS, MAP, SCORE, Graph, Reader
+from beholder.scoring.spec import MapSpec, ScorerSpec
+from beholder.types import F32, ErrorMap, Label, Outcome, Score, Tensor
 
 log = logging.getLogger(__name__)
 
-CANDIDATE, REFERENCE = "candidate", "reference"
-SCORE, LABELS, EMBEDDING, MAP = "score", "labels", "embedding", "map"
-MAX_PROMPT_BYTES = 4096
 RANGE_SLACK = 1e-4
 """How far rounding may carry a score out of its range; such a score is the bound itself."""
 
 
 @dataclass(frozen=True)
-class Graph:
-    """A loaded graph of images: a scorer's own, or an encoder.
-
-    Attributes:
-        roles: which images it takes, by the names of its inputs: the candidate, then maybe the reference.
-        max_batch_rows: rows in one run at most.
-        draws: whether it also draws a map; then it is opened when it is first run, and so not warmed up.
-    """
-
-    name: str
-    version: int
-    spec: Spec
-    session: Session
-    roles: tuple[str, ...]
-    max_batch_rows: int
-    draws: bool = False
-
-    @property
-    def image(self) -> ImageSpec:
-        """How its images are prepared."""
-        if self.spec.image is None:
-            raise TypeError(f"{self.name} is a head: its encoder prepares the image")
-        return self.spec.image
-
-
-@dataclass(frozen=True)
-class Scorer:
-    """A scorer that can be asked: its graph, and its head where that graph is an encoder.
+class GraphScorer:
+    """A scorer of the catalogue: its graph, and its head where that graph is an encoder.
 
     Attributes:
         digest: SHA-256 of the scorer's own graph file, lowercase hex.
@@ -65,6 +38,19 @@ class Scorer:
     head: Session | None
     digest: str
     draws: MapSpec | None = None
+
+    @property
+    def reader(self) -> Reader:
+        """Itself: it has rows of its own alone."""
+        return self
+
+    def read(
+        self, outputs: Mapping[str, Tensor], asked: Sequence[tuple[int, Any]], size_px: tuple[int, ...] = ()
+    ) -> Sequence[Outcome]:
+        """Return the outcomes of the rows asked; see `Reader.read`."""
+        rows = [row for row, _ in asked]
+        is_all = rows == list(range(len(next(iter(outputs.values())))))
+        return self.scores(outputs if is_all else {name: output[rows] for name, output in outputs.items()}, size_px)
 
     def scores(self, outputs: Mapping[str, Tensor], size_px: tuple[int, ...] = ()) -> list[Outcome]:
         """Turn the graph's outputs for N rows into N outcomes; a row that can't be a score is a ScoringFailed.
@@ -126,67 +112,3 @@ class Scorer:
         if not low - RANGE_SLACK <= value <= high + RANGE_SLACK or not math.isfinite(value):
             raise ScoringFailed(f"{self.spec.name}: want a finite number from {low:g} to {high:g}, got {value:g}")
         return min(max(value, low), high)
-
-
-def check_sample(sample: Sample, scorers: Sequence[ScorerSpec], field: str) -> dict[str, InputError]:
-    """Find what a sample lacks for each scorer, and what no scorer asked can use.
-
-    Args:
-        scorers: all that are asked about this sample.
-        field: the sample's path in the request.
-
-    Returns:
-        Scorer name -> what is wrong; no entry where it can be scored. Too long a prompt, and a reference or prompt that
-        no scorer asked takes, is wrong for all.
-    """
-    wrong = _excess(sample, scorers, field)
-    if wrong:
-        return {spec.name: wrong for spec in scorers}
-    errors = dict[str, InputError]()
-    for spec in scorers:
-        if spec.needs_reference and sample.reference is None:
-            errors[spec.name] = InvalidSample(f"{spec.name} needs a reference, got none", f"{field}.reference")
-        elif spec.needs_prompt and not sample.prompt:
-            errors[spec.name] = InvalidSample(f"{spec.name} needs a prompt, got none", f"{field}.prompt")
-    return errors
-
-
-def _excess(sample: Sample, scorers: Sequence[ScorerSpec], field: str) -> InvalidSample | None:
-    names = ", ".join(spec.name for spec in scorers)
-    size = len((sample.prompt or "").encode(errors="surrogatepass"))
-    if size > MAX_PROMPT_BYTES:
-        return InvalidSample(f"prompt: want at most {MAX_PROMPT_BYTES} bytes of UTF-8, got {size}", f"{field}.prompt")
-    if sample.reference is not None and not any(spec.needs_reference for spec in scorers):
-        return InvalidSample(f"reference: want none, for no scorer asked takes one ({names})", f"{field}.reference")
-    if sample.prompt and not any(spec.needs_prompt for spec in scorers):
-        return InvalidSample(f"prompt: want none, for no scorer asked takes one ({names})", f"{field}.prompt")
-    return None
-
-
-def check_pixels(spec: ImageSpec, candidate: U8, reference: U8 | None, field: str, *, draws: bool = False) -> None:
-    """Check decoded images against what a graph accepts.
-
-    Args:
-        candidate: shape (H, W, 3).
-        reference: must have the candidate's size; None where there is none.
-        field: the sample's path in the request.
-        draws: whether the graph draws a map, which may be limited where a score alone is not.
-
-    Raises:
-        InvalidSample: a side is too short or too long, there are too many pixels, or the sizes differ.
-    """
-    height, width = candidate.shape[:2]
-    if min(height, width) < spec.min_side_px:
-        want = f"want at least {spec.min_side_px} px on each side"
-        raise InvalidSample(f"candidate: {want}, got {width}x{height} px", f"{field}.{CANDIDATE}")
-    if spec.max_side_px is not None and max(height, width) > spec.max_side_px:
-        want = f"want at most {spec.max_side_px} px on each side"
-        raise InvalidSample(f"candidate: {want}, got {width}x{height} px", f"{field}.{CANDIDATE}")
-    if spec.max_mpx is not None and not spec.strips and height * width > spec.max_mpx * 1e6:
-        want = f"want at most {spec.max_mpx:g} megapixels{' for a map' * draws}"
-        found = f"{width}x{height} px ({height * width / 1e6:.6g} megapixels)"
-        raise InvalidSample(f"candidate: {want}, got {found}", f"{field}.{CANDIDATE}")
-    if reference is not None and reference.shape != candidate.shape:
-        found = f"{reference.shape[1]}x{reference.shape[0]} px"
-        want = f"want the candidate's size, {width}x{height} px"
-        raise InvalidSample(f"reference: {want}, got {found}", f"{field}.{REFERENCE}")

@@ -39,6 +39,8 @@ class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Kind.ValueType],
     """How unsafe the candidate is."""
     KIND_CONTENT: _Kind.ValueType  # 6
     """What the candidate shows, as labels."""
+    KIND_TASTE: _Kind.ValueType  # 7
+    """Whether one person likes the candidate, as learned from what they said of others; asked as taste/NAME."""
 
 class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
     """What a scorer judges, and so what it needs beside the candidate."""
@@ -57,6 +59,8 @@ KIND_SAFETY: Kind.ValueType  # 5
 """How unsafe the candidate is."""
 KIND_CONTENT: Kind.ValueType  # 6
 """What the candidate shows, as labels."""
+KIND_TASTE: Kind.ValueType  # 7
+"""Whether one person likes the candidate, as learned from what they said of others; asked as taste/NAME."""
 Global___Kind: _TypeAlias = Kind  # noqa: Y015
 
 class _Direction:

@@ -25,25 +25,27 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x62\x65holder/v1/scores.proto\x12\x0b\x62\x65holder.v1\x1a\x1egoogle/protobuf/duration.proto\"$\n\x05Label\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02\"^\n\x05Score\x12\r\n\x05value\x18\x01 \x01(\x02\x12\"\n\x06labels\x18\x02 \x03(\x0b\x32\x12.beholder.v1.Label\x12\"\n\x03map\x18\x03 \x01(\x0b\x32\x15.beholder.v1.ErrorMap\"6\n\x08\x45rrorMap\x12\x0b\n\x03png\x18\x01 \x01(\x0c\x12\x0c\n\x04high\x18\x02 \x01(\x02\x12\x0f\n\x07meaning\x18\x03 \x01(\t\"}\n\x05\x45rror\x12$\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x16.beholder.v1.ErrorCode\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12.\n\x0bretry_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"s\n\x0cScorerResult\x12\x0e\n\x06scorer\x18\x01 \x01(\t\x12#\n\x05score\x18\x02 \x01(\x0b\x32\x12.beholder.v1.ScoreH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.beholder.v1.ErrorH\x00\x42\t\n\x07outcome\":\n\x0cSampleResult\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.beholder.v1.ScorerResult*\xd1\x02\n\tErrorCode\x12\x1a\n\x16\x45RROR_CODE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45RROR_CODE_CANCELLED\x10\x01\x12\x1f\n\x1b\x45RROR_CODE_INVALID_ARGUMENT\x10\x03\x12 \n\x1c\x45RROR_CODE_DEADLINE_EXCEEDED\x10\x04\x12\x18\n\x14\x45RROR_CODE_NOT_FOUND\x10\x05\x12\x1d\n\x19\x45RROR_CODE_ALREADY_EXISTS\x10\x06\x12!\n\x1d\x45RROR_CODE_RESOURCE_EXHAUSTED\x10\x08\x12\"\n\x1e\x45RROR_CODE_FAILED_PRECONDITION\x10\t\x12\x16\n\x12\x45RROR_CODE_ABORTED\x10\n\x12\x17\n\x13\x45RROR_CODE_INTERNAL\x10\r\x12\x1a\n\x16\x45RROR_CODE_UNAVAILABLE\x10\x0e\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x62\x65holder/v1/scores.proto\x12\x0b\x62\x65holder.v1\x1a\x1egoogle/protobuf/duration.proto\"$\n\x05Label\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02\"\x88\x01\n\x05Score\x12\r\n\x05value\x18\x01 \x01(\x02\x12\"\n\x06labels\x18\x02 \x03(\x0b\x32\x12.beholder.v1.Label\x12\"\n\x03map\x18\x03 \x01(\x0b\x32\x15.beholder.v1.ErrorMap\x12(\n\x05taste\x18\x04 \x01(\x0b\x32\x19.beholder.v1.TasteVerdict\"t\n\x0cTasteVerdict\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x0f\n\x07opinion\x18\x02 \x01(\x02\x12\n\n\x02sd\x18\x03 \x01(\x02\x12\x12\n\npercentile\x18\x04 \x01(\x02\x12\x0e\n\x06unsure\x18\x05 \x01(\x08\x12\x12\n\nwhy_unsure\x18\x06 \x01(\t\"6\n\x08\x45rrorMap\x12\x0b\n\x03png\x18\x01 \x01(\x0c\x12\x0c\n\x04high\x18\x02 \x01(\x02\x12\x0f\n\x07meaning\x18\x03 \x01(\t\"}\n\x05\x45rror\x12$\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x16.beholder.v1.ErrorCode\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12.\n\x0bretry_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"s\n\x0cScorerResult\x12\x0e\n\x06scorer\x18\x01 \x01(\t\x12#\n\x05score\x18\x02 \x01(\x0b\x32\x12.beholder.v1.ScoreH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.beholder.v1.ErrorH\x00\x42\t\n\x07outcome\"L\n\x0cSampleResult\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.beholder.v1.ScorerResult\x12\x10\n\x08image_id\x18\x02 \x01(\t*\xd1\x02\n\tErrorCode\x12\x1a\n\x16\x45RROR_CODE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45RROR_CODE_CANCELLED\x10\x01\x12\x1f\n\x1b\x45RROR_CODE_INVALID_ARGUMENT\x10\x03\x12 \n\x1c\x45RROR_CODE_DEADLINE_EXCEEDED\x10\x04\x12\x18\n\x14\x45RROR_CODE_NOT_FOUND\x10\x05\x12\x1d\n\x19\x45RROR_CODE_ALREADY_EXISTS\x10\x06\x12!\n\x1d\x45RROR_CODE_RESOURCE_EXHAUSTED\x10\x08\x12\"\n\x1e\x45RROR_CODE_FAILED_PRECONDITION\x10\t\x12\x16\n\x12\x45RROR_CODE_ABORTED\x10\n\x12\x17\n\x13\x45RROR_CODE_INTERNAL\x10\r\x12\x1a\n\x16\x45RROR_CODE_UNAVAILABLE\x10\x0e\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'beholder.v1.scores_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ERRORCODE']._serialized_start=568
-  _globals['_ERRORCODE']._serialized_end=905
+  _globals['_ERRORCODE']._serialized_start=747
+  _globals['_ERRORCODE']._serialized_end=1084
   _globals['_LABEL']._serialized_start=73
   _globals['_LABEL']._serialized_end=109
-  _globals['_SCORE']._serialized_start=111
-  _globals['_SCORE']._serialized_end=205
-  _globals['_ERRORMAP']._serialized_start=207
-  _globals['_ERRORMAP']._serialized_end=261
-  _globals['_ERROR']._serialized_start=263
-  _globals['_ERROR']._serialized_end=388
-  _globals['_SCORERRESULT']._serialized_start=390
-  _globals['_SCORERRESULT']._serialized_end=505
-  _globals['_SAMPLERESULT']._serialized_start=507
-  _globals['_SAMPLERESULT']._serialized_end=565
+  _globals['_SCORE']._serialized_start=112
+  _globals['_SCORE']._serialized_end=248
+  _globals['_TASTEVERDICT']._serialized_start=250
+  _globals['_TASTEVERDICT']._serialized_end=366
+  _globals['_ERRORMAP']._serialized_start=368
+  _globals['_ERRORMAP']._serialized_end=422
+  _globals['_ERROR']._serialized_start=424
+  _globals['_ERROR']._serialized_end=549
+  _globals['_SCORERRESULT']._serialized_start=551
+  _globals['_SCORERRESULT']._serialized_end=666
+  _globals['_SAMPLERESULT']._serialized_start=668
+  _globals['_SAMPLERESULT']._serialized_end=744
 # @@protoc_insertion_point(module_scope)

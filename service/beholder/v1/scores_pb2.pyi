@@ -41,7 +41,7 @@ class _ErrorCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorCode.V
     ERROR_CODE_RESOURCE_EXHAUSTED: _ErrorCode.ValueType  # 8
     """Too much is in flight: try again after retry_after."""
     ERROR_CODE_FAILED_PRECONDITION: _ErrorCode.ValueType  # 9
-    """The scorer is known but was never exported on this server."""
+    """The scorer is known but was never exported on this server, or the taste's encoder is not the one here."""
     ERROR_CODE_ABORTED: _ErrorCode.ValueType  # 10
     """Somebody else wrote first: read again, then write."""
     ERROR_CODE_INTERNAL: _ErrorCode.ValueType  # 13
@@ -67,7 +67,7 @@ ERROR_CODE_ALREADY_EXISTS: ErrorCode.ValueType  # 6
 ERROR_CODE_RESOURCE_EXHAUSTED: ErrorCode.ValueType  # 8
 """Too much is in flight: try again after retry_after."""
 ERROR_CODE_FAILED_PRECONDITION: ErrorCode.ValueType  # 9
-"""The scorer is known but was never exported on this server."""
+"""The scorer is known but was never exported on this server, or the taste's encoder is not the one here."""
 ERROR_CODE_ABORTED: ErrorCode.ValueType  # 10
 """Somebody else wrote first: read again, then write."""
 ERROR_CODE_INTERNAL: ErrorCode.ValueType  # 13
@@ -111,6 +111,7 @@ class Score(_message.Message):
     VALUE_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     MAP_FIELD_NUMBER: _builtins.int
+    TASTE_FIELD_NUMBER: _builtins.int
     value: _builtins.float
     """The score: always finite, within the scorer's range. Direction and range are in the scorer's description."""
     @_builtins.property
@@ -121,20 +122,69 @@ class Score(_message.Message):
     def map(self) -> Global___ErrorMap:
         """Where the error is; absent unless the request says explain, and from scorers that can't draw one."""
 
+    @_builtins.property
+    def taste(self) -> Global___TasteVerdict:
+        """What a taste says beside its score, which is P(like), 0 to 1; absent from scorers of the catalogue."""
+
     def __init__(
         self,
         *,
         value: _builtins.float = ...,
         labels: _abc.Iterable[Global___Label] | None = ...,
         map: Global___ErrorMap | None = ...,
+        taste: Global___TasteVerdict | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["map", b"map"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["map", b"map", "taste", b"taste"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "map", b"map", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "map", b"map", "taste", b"taste", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Score: _TypeAlias = Score  # noqa: Y015
+
+@_typing.final
+class TasteVerdict(_message.Message):
+    """What a taste says of an image beside P(like)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    OPINION_FIELD_NUMBER: _builtins.int
+    SD_FIELD_NUMBER: _builtins.int
+    PERCENTILE_FIELD_NUMBER: _builtins.int
+    UNSURE_FIELD_NUMBER: _builtins.int
+    WHY_UNSURE_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """The version of the taste that spoke."""
+    opinion: _builtins.float
+    """The mean of the latent opinion, in logits; above 0 is "like"."""
+    sd: _builtins.float
+    """The standard deviation of the latent opinion: how little is known of it."""
+    percentile: _builtins.float
+    """The share of images in general that are liked less, 0 to 100."""
+    unsure: _builtins.bool
+    """Whether the verdict should not be relied on: a change that people can't see may turn it, the image is far from all
+    that is known, or nothing was told yet.
+    """
+    why_unsure: _builtins.str
+    """Why, for people; empty where unsure is false."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        opinion: _builtins.float = ...,
+        sd: _builtins.float = ...,
+        percentile: _builtins.float = ...,
+        unsure: _builtins.bool = ...,
+        why_unsure: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["opinion", b"opinion", "percentile", b"percentile", "sd", b"sd", "unsure", b"unsure", "version", b"version", "why_unsure", b"why_unsure"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TasteVerdict: _TypeAlias = TasteVerdict  # noqa: Y015
 
 @_typing.final
 class ErrorMap(_message.Message):
@@ -245,6 +295,11 @@ class SampleResult(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULTS_FIELD_NUMBER: _builtins.int
+    IMAGE_ID_FIELD_NUMBER: _builtins.int
+    image_id: _builtins.str
+    """The id of the candidate, by which an opinion may name it later: SHA-256 of the file as sent, lowercase hex. Only
+    where a taste was asked.
+    """
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScorerResult]:
         """One for each scorer."""
@@ -253,10 +308,11 @@ class SampleResult(_message.Message):
         self,
         *,
         results: _abc.Iterable[Global___ScorerResult] | None = ...,
+        image_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image_id", b"image_id", "results", b"results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,15 +26,15 @@ from beholder.v1 import samples_pb2 as beholder_dot_v1_dot_samples__pb2
 from beholder.v1 import scores_pb2 as beholder_dot_v1_dot_scores__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!beholder/v1/scoring_service.proto\x12\x0b\x62\x65holder.v1\x1a\x19\x62\x65holder/v1/samples.proto\x1a\x18\x62\x65holder/v1/scores.proto\"\x8e\x01\n\x0cScoreRequest\x12$\n\x07samples\x18\x01 \x03(\x0b\x32\x13.beholder.v1.Sample\x12\x0f\n\x07scorers\x18\x02 \x03(\t\x12\r\n\x05panel\x18\x03 \x01(\t\x12\'\n\x08priority\x18\x04 \x01(\x0e\x32\x15.beholder.v1.Priority\x12\x0f\n\x07\x65xplain\x18\x05 \x01(\x08\";\n\rScoreResponse\x12*\n\x07samples\x18\x01 \x03(\x0b\x32\x19.beholder.v1.SampleResult\"`\n\x12ScoreStreamRequest\x12\n\n\x02id\x18\x01 \x01(\x04\x12*\n\x07request\x18\x02 \x01(\x0b\x32\x19.beholder.v1.ScoreRequest\x12\x12\n\ntimeout_ms\x18\x03 \x01(\r\"\x81\x01\n\x13ScoreStreamResponse\x12\n\n\x02id\x18\x01 \x01(\x04\x12.\n\x08response\x18\x02 \x01(\x0b\x32\x1a.beholder.v1.ScoreResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.beholder.v1.ErrorH\x00\x42\t\n\x07outcome\"@\n\x0eWeightedScorer\x12\x0e\n\x06scorer\x18\x01 \x01(\t\x12\x13\n\x06weight\x18\x02 \x01(\x02H\x00\x88\x01\x01\x42\t\n\x07_weight\"\xf6\x01\n\x0bRankRequest\x12&\n\ncandidates\x18\x01 \x03(\x0b\x32\x12.beholder.v1.Image\x12%\n\treference\x18\x02 \x01(\x0b\x32\x12.beholder.v1.Image\x12\x0e\n\x06prompt\x18\x03 \x01(\t\x12,\n\x07scorers\x18\x04 \x03(\x0b\x32\x1b.beholder.v1.WeightedScorer\x12\x31\n\rnormalisation\x18\x05 \x01(\x0e\x32\x1a.beholder.v1.Normalisation\x12\'\n\x08priority\x18\x06 \x01(\x0e\x32\x15.beholder.v1.Priority\"=\n\x0cRankResponse\x12-\n\x07ranking\x18\x01 \x03(\x0b\x32\x1c.beholder.v1.RankedCandidate\"d\n\x0fRankedCandidate\x12\r\n\x05index\x18\x01 \x01(\r\x12\x12\n\x05total\x18\x02 \x01(\x02H\x00\x88\x01\x01\x12$\n\x05parts\x18\x03 \x03(\x0b\x32\x15.beholder.v1.RankPartB\x08\n\x06_total\"a\n\x08RankPart\x12)\n\x06result\x18\x01 \x01(\x0b\x32\x19.beholder.v1.ScorerResult\x12\x19\n\x0c\x63ontribution\x18\x02 \x01(\x02H\x00\x88\x01\x01\x42\x0f\n\r_contribution*a\n\rNormalisation\x12\x1d\n\x19NORMALISATION_UNSPECIFIED\x10\x00\x12\x1a\n\x16NORMALISATION_STANDARD\x10\x01\x12\x15\n\x11NORMALISATION_RAW\x10\x02\x32\xe3\x01\n\x0eScoringService\x12>\n\x05Score\x12\x19.beholder.v1.ScoreRequest\x1a\x1a.beholder.v1.ScoreResponse\x12T\n\x0bScoreStream\x12\x1f.beholder.v1.ScoreStreamRequest\x1a .beholder.v1.ScoreStreamResponse(\x01\x30\x01\x12;\n\x04Rank\x12\x18.beholder.v1.RankRequest\x1a\x19.beholder.v1.RankResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!beholder/v1/scoring_service.proto\x12\x0b\x62\x65holder.v1\x1a\x19\x62\x65holder/v1/samples.proto\x1a\x18\x62\x65holder/v1/scores.proto\"\x8e\x01\n\x0cScoreRequest\x12$\n\x07samples\x18\x01 \x03(\x0b\x32\x13.beholder.v1.Sample\x12\x0f\n\x07scorers\x18\x02 \x03(\t\x12\r\n\x05panel\x18\x03 \x01(\t\x12\'\n\x08priority\x18\x04 \x01(\x0e\x32\x15.beholder.v1.Priority\x12\x0f\n\x07\x65xplain\x18\x05 \x01(\x08\";\n\rScoreResponse\x12*\n\x07samples\x18\x01 \x03(\x0b\x32\x19.beholder.v1.SampleResult\"`\n\x12ScoreStreamRequest\x12\n\n\x02id\x18\x01 \x01(\x04\x12*\n\x07request\x18\x02 \x01(\x0b\x32\x19.beholder.v1.ScoreRequest\x12\x12\n\ntimeout_ms\x18\x03 \x01(\r\"\x81\x01\n\x13ScoreStreamResponse\x12\n\n\x02id\x18\x01 \x01(\x04\x12.\n\x08response\x18\x02 \x01(\x0b\x32\x1a.beholder.v1.ScoreResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.beholder.v1.ErrorH\x00\x42\t\n\x07outcome\"@\n\x0eWeightedScorer\x12\x0e\n\x06scorer\x18\x01 \x01(\t\x12\x13\n\x06weight\x18\x02 \x01(\x02H\x00\x88\x01\x01\x42\t\n\x07_weight\"\xf6\x01\n\x0bRankRequest\x12&\n\ncandidates\x18\x01 \x03(\x0b\x32\x12.beholder.v1.Image\x12%\n\treference\x18\x02 \x01(\x0b\x32\x12.beholder.v1.Image\x12\x0e\n\x06prompt\x18\x03 \x01(\t\x12,\n\x07scorers\x18\x04 \x03(\x0b\x32\x1b.beholder.v1.WeightedScorer\x12\x31\n\rnormalisation\x18\x05 \x01(\x0e\x32\x1a.beholder.v1.Normalisation\x12\'\n\x08priority\x18\x06 \x01(\x0e\x32\x15.beholder.v1.Priority\"=\n\x0cRankResponse\x12-\n\x07ranking\x18\x01 \x03(\x0b\x32\x1c.beholder.v1.RankedCandidate\"v\n\x0fRankedCandidate\x12\r\n\x05index\x18\x01 \x01(\r\x12\x12\n\x05total\x18\x02 \x01(\x02H\x00\x88\x01\x01\x12$\n\x05parts\x18\x03 \x03(\x0b\x32\x15.beholder.v1.RankPart\x12\x10\n\x08image_id\x18\x04 \x01(\tB\x08\n\x06_total\"a\n\x08RankPart\x12)\n\x06result\x18\x01 \x01(\x0b\x32\x19.beholder.v1.ScorerResult\x12\x19\n\x0c\x63ontribution\x18\x02 \x01(\x02H\x00\x88\x01\x01\x42\x0f\n\r_contribution*a\n\rNormalisation\x12\x1d\n\x19NORMALISATION_UNSPECIFIED\x10\x00\x12\x1a\n\x16NORMALISATION_STANDARD\x10\x01\x12\x15\n\x11NORMALISATION_RAW\x10\x02\x32\xe3\x01\n\x0eScoringService\x12>\n\x05Score\x12\x19.beholder.v1.ScoreRequest\x1a\x1a.beholder.v1.ScoreResponse\x12T\n\x0bScoreStream\x12\x1f.beholder.v1.ScoreStreamRequest\x1a .beholder.v1.ScoreStreamResponse(\x01\x30\x01\x12;\n\x04Rank\x12\x18.beholder.v1.RankRequest\x1a\x19.beholder.v1.RankResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'beholder.v1.scoring_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_NORMALISATION']._serialized_start=1118
-  _globals['_NORMALISATION']._serialized_end=1215
+  _globals['_NORMALISATION']._serialized_start=1136
+  _globals['_NORMALISATION']._serialized_end=1233
   _globals['_SCOREREQUEST']._serialized_start=104
   _globals['_SCOREREQUEST']._serialized_end=246
   _globals['_SCORERESPONSE']._serialized_start=248
@@ -50,9 +50,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RANKRESPONSE']._serialized_start=854
   _globals['_RANKRESPONSE']._serialized_end=915
   _globals['_RANKEDCANDIDATE']._serialized_start=917
-  _globals['_RANKEDCANDIDATE']._serialized_end=1017
-  _globals['_RANKPART']._serialized_start=1019
-  _globals['_RANKPART']._serialized_end=1116
-  _globals['_SCORINGSERVICE']._serialized_start=1218
-  _globals['_SCORINGSERVICE']._serialized_end=1445
+  _globals['_RANKEDCANDIDATE']._serialized_end=1035
+  _globals['_RANKPART']._serialized_start=1037
+  _globals['_RANKPART']._serialized_end=1134
+  _globals['_SCORINGSERVICE']._serialized_start=1236
+  _globals['_SCORINGSERVICE']._serialized_end=1463
 # @@protoc_insertion_point(module_scope)

@@ -74,7 +74,7 @@ class ScoreRequest(_message.Message):
 
     @_builtins.property
     def scorers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Scorer names, each once. Either this or panel, not both."""
+        """Names of scorers, or taste/NAME, each once. Either this or panel, not both."""
 
     def __init__(
         self,
@@ -194,7 +194,9 @@ class WeightedScorer(_message.Message):
     SCORER_FIELD_NUMBER: _builtins.int
     WEIGHT_FIELD_NUMBER: _builtins.int
     scorer: _builtins.str
-    """The scorer's name."""
+    """The scorer's name, or taste/NAME. A taste that was only told what is liked is judged against the middle of the
+    candidates here, and against images in general in a ScoreRequest.
+    """
     weight: _builtins.float
     """Its weight: finite, more than 0. Absent means 1."""
     def __init__(
@@ -294,10 +296,13 @@ class RankedCandidate(_message.Message):
     INDEX_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     PARTS_FIELD_NUMBER: _builtins.int
+    IMAGE_ID_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Its index in the request's candidates."""
     total: _builtins.float
     """Weighted sum of the parts, higher is better; absent where a scorer failed on this candidate."""
+    image_id: _builtins.str
+    """As in SampleResult."""
     @_builtins.property
     def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___RankPart]:
         """What each scorer said, and what it added to the total."""
@@ -308,10 +313,11 @@ class RankedCandidate(_message.Message):
         index: _builtins.int = ...,
         total: _builtins.float | None = ...,
         parts: _abc.Iterable[Global___RankPart] | None = ...,
+        image_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_total", b"_total", "total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_total", b"_total", "index", b"index", "parts", b"parts", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_total", b"_total", "image_id", b"image_id", "index", b"index", "parts", b"parts", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__total: _TypeAlias = _typing.Literal["total"]  # noqa: Y015
     _WhichOneofArgType__total: _TypeAlias = _typing.Literal["_total", b"_total"]  # noqa: Y015

@@ -12,7 +12,9 @@ from PIL import Image
 
 from beholder.errors import InvalidSample, ScoringFailed
 from beholder.runtime.session import Session
-from beholder.scoring.scorer import Graph, Scorer, check_pixels, check_sample
+from beholder.scoring.asked import Graph
+from beholder.scoring.check import check_pixels, check_sample
+from beholder.scoring.scorer import GraphScorer
 from beholder.scoring.spec import GraphFile, GraphSpec, ImageSpec, MapSpec, ScorerSpec
 from beholder.types import U8, Direction, EncodedImage, Kind, Label, Sample, Score, Tensor
 from fake_session import FakeSession
@@ -43,11 +45,11 @@ ADHERENCE = dataclasses.replace(SPEC, name="adherence", kind=Kind.ADHERENCE)
 LABELLED = dataclasses.replace(SPEC, labels=("cat", "dog", "owl"), top_labels=2)
 
 
-def scorer(spec: ScorerSpec = SPEC, head: Session | None = None) -> Scorer:
-    return Scorer(spec, Graph("g", 1, spec, FakeSession(), ("candidate",), 8), head, "")
+def scorer(spec: ScorerSpec = SPEC, head: Session | None = None) -> GraphScorer:
+    return GraphScorer(spec, Graph("g", 1, spec, FakeSession(), ("candidate",), 8), head, "")
 
 
-def drawing_scorer(high: float = 2.0) -> Scorer:
+def drawing_scorer(high: float = 2.0) -> GraphScorer:
     return dataclasses.replace(scorer(), draws=MapSpec(GraphFile(Path("map.onnx"), ""), high, "error"))
 
 
