@@ -18,8 +18,9 @@ from taste_people import People, all_people, background_paths
 
 from beholder.taste.background import Background, fit_background
 from beholder.taste.head import judge_many
-from beholder.taste.learner import Prior, fit
+from beholder.taste.learner import fit
 from beholder.taste.opinions import Choice, Source, Taste, Verdict
+from beholder.taste.prior import Prior
 
 F64 = NDArray[np.float64]
 Rows = NDArray[np.intp]

@@ -5,8 +5,9 @@ most, knows by how much changes that nobody sees move them, and from where on an
 not made equal: whitening learned worse on all people that it was tried on.
 """
 
-import zipfile
+import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import sqrt
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from beholder.errors import ConfigError
+from beholder.taste.npz import read_npz, write_npz
 from beholder.types import F32
 
 F64 = NDArray[np.float64]
@@ -27,7 +29,7 @@ _FOLDS = 5
 _ARRAYS = ("mean", "axes", "variance", "nuisance", "norms")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Background:
     """Statistics of one encoder's embeddings.
 
@@ -48,6 +50,16 @@ class Background:
     variance: F64
     nuisance: F64
     norms: F64
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of all of it, lowercase hex; what is learned in one's space says nothing in another's."""
+        content = hashlib.sha256(f"{FORMAT} {self.version} {self.encoder_digest}".encode())
+        for name in _ARRAYS:
+            array = np.ascontiguousarray(getattr(self, name))
+            content.update(f" {name} {array.dtype.str} {array.shape} ".encode())
+            content.update(array.data)
+        return content.hexdigest()
 
     @property
     def dimensions(self) -> int:
@@ -97,16 +109,13 @@ class Background:
         return sqrt(max(float(weights @ self.nuisance @ weights), 0.0))
 
     def write(self, path: Path) -> None:
-        """Write a file that `read_background` reads."""
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
-        with path.open("wb") as file:
-            np.savez_compressed(
-                file,
-                format=np.int64(FORMAT),
-                version=np.int64(self.version),
-                encoder_digest=np.array(self.encoder_digest),
-                **arrays,
-            )
+        """Write a file that `read_background` reads.
+
+        Raises:
+            ConfigError: it can't be written.
+        """
+        names = ("version", "encoder_digest", *_ARRAYS)
+        write_npz(path, FORMAT, {name: getattr(self, name) for name in names})
 
 
 def read_background(path: Path) -> Background:
@@ -115,20 +124,18 @@ def read_background(path: Path) -> Background:
     Raises:
         ConfigError: it is absent, of another format, or its arrays don't fit each other.
     """
+    arrays = read_npz(path, "a background", FORMAT)
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            if int(file["format"]) != FORMAT:
-                raise ConfigError(f"{path}: a background of format {int(file['format'])}; this server reads {FORMAT}")
-            background = Background(
-                int(file["version"]),
-                str(file["encoder_digest"]),
-                np.asarray(file["mean"], dtype=np.float32),
-                np.asarray(file["axes"], dtype=np.float32),
-                np.asarray(file["variance"], dtype=np.float64),
-                np.asarray(file["nuisance"], dtype=np.float64),
-                np.asarray(file["norms"], dtype=np.float64),
-            )
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        background = Background(
+            int(arrays["version"]),
+            str(arrays["encoder_digest"]),
+            np.asarray(arrays["mean"], dtype=np.float32),
+            np.asarray(arrays["axes"], dtype=np.float32),
+            np.asarray(arrays["variance"], dtype=np.float64),
+            np.asarray(arrays["nuisance"], dtype=np.float64),
+            np.asarray(arrays["norms"], dtype=np.float64),
+        )
+    except (KeyError, ValueError, TypeError, OverflowError) as error:
         raise ConfigError(f"{path}: can't be read as a background: {error}") from error
     _check(background, path)
     return background
