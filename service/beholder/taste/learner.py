@@ -17,6 +17,7 @@ from beholder.taste.background import Background
 from beholder.taste.evidence import Evidence, evidence_of
 from beholder.taste.head import Head
 from beholder.taste.opinions import Taste
+from beholder.taste.prior import Prior
 
 F64 = NDArray[np.float64]
 
@@ -28,14 +29,6 @@ RATING_NOISE = 1.0
 """Standard deviation of a rating around the latent opinion, in its units."""
 _MAX_STEPS = 100
 _PRECISION = 1e-12
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Prior:
-    """What most people like, from which a taste departs: weights (K,) in the projected space, and a bias."""
-
-    weights: F64
-    bias: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +73,27 @@ def fit(taste: Taste, background: Background, prior: Prior | None = None) -> Hea
     scale = _scale(evidence, background)
     mode = _mode(evidence, scale, _start(background, prior))
     weights = _start(background, prior) + scale * mode.at
+    factor = _factor(mode)
+    of_weights, of_bias = factor[:, :-1], factor[:, -1]
     return Head(
         weights=weights[:-1],
         bias=float(weights[-1]),
         weight_sd=float(scale[0]),
         bias_sd=float(scale[-1]),
-        factor=_factor(mode),
+        factor=np.ascontiguousarray(of_weights, dtype=np.float32),
+        bias_covariance=(-scale[0] * scale[-1] * (of_bias @ of_weights)).astype(np.float32),
+        bias_variance=float(scale[-1] ** 2 * max(1 - of_bias @ of_bias, 0.0)),
         spread=background.spread(weights[:-1]),
         wobble=background.wobble(weights[:-1]),
         far=background.far,
     )
+
+
+def weights_of(evidence: Evidence, background: Background) -> F64:
+    """Return the weights (K + 1,), the bias last, that evidence speaks for, with nothing known before."""
+    start = np.zeros(background.dimensions + 1)
+    scale = _scale(evidence, background)
+    return np.asarray(scale * _mode(evidence, scale, start).at)
 
 
 def leave_one_out(taste: Taste, background: Background, prior: Prior | None = None) -> LeftOut:
