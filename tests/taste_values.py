@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from beholder.taste.changes import Changes, Written
 from beholder.taste.opinions import Choice, Source, Verdict
-from beholder.taste.store import Changes, Store, Written
+from beholder.taste.store import Store
 from beholder.types import F32
 from server_process import REPO
 
@@ -57,16 +58,30 @@ def better(number: int, other: int, is_tie: bool = False) -> Choice:
     return Choice(image(number), image(other), is_tie)
 
 
+def original(number: int) -> bytes:
+    """Return the file of image `number` as sent."""
+    return f"the file of image {number}; ".encode() * 20
+
+
 def changes(
-    *opinions: Verdict | Choice, numbers: Sequence[int] = (), remove: Sequence[int] = (), digest: str = DIGEST
+    *opinions: Verdict | Choice,
+    numbers: Sequence[int] = (),
+    remove: Sequence[int] = (),
+    digest: str = DIGEST,
+    originals: Sequence[int] = (),
+    remove_verdicts: Sequence[int] = (),
+    remove_choices: Sequence[tuple[int, int]] = (),
 ) -> Changes:
-    """Return a write of these opinions, with the embeddings of the images `numbers`."""
+    """Return a write of these opinions, with the embeddings of the images `numbers` and the files of `originals`."""
     return Changes(
         verdicts=[it for it in opinions if isinstance(it, Verdict)],
         choices=[it for it in opinions if isinstance(it, Choice)],
         remove=[image(number) for number in remove],
         embeddings={image(number): embedding(number) for number in numbers},
         encoder_digest=digest if numbers else "",
+        remove_verdicts=[image(number) for number in remove_verdicts],
+        remove_choices=[(image(number), image(other)) for number, other in remove_choices],
+        originals={image(number): original(number) for number in originals},
     )
 
 

@@ -10,13 +10,24 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from beholder.errors import (
-    VersionConflict,
-)
+from beholder.errors import InvalidSample, TasteNotFound, VersionConflict
+from beholder.taste.changes import Changes
 from beholder.taste.open import open_store
 from beholder.taste.opinions import Choice, Verdict
-from beholder.taste.store import Changes, Limits, Store
-from taste_values import DIGEST, ENCODER, better, changes, dislike, image, like, start_teller, tell_one
+from beholder.taste.store import Limits, Store
+from taste_values import (
+    DIGEST,
+    ENCODER,
+    better,
+    changes,
+    dislike,
+    embedding,
+    image,
+    like,
+    original,
+    start_teller,
+    tell_one,
+)
 
 Open = Callable[..., Store]
 
@@ -94,6 +105,90 @@ def test_of_two_raters_who_read_the_same_version_one_is_told(ann: Store, open_it
     assert sorted(map(str, outcomes)) == ["2", "taste 'ann' is of version 2, not 1: read it again, then write"]
 
 
+def test_a_write_that_meets_a_deletion_is_of_the_one_taste_or_of_the_next(ann: Store, open_it: Open) -> None:
+    other, told, seen = open_it(), list[str](), list[str]()
+    is_over = threading.Event()
+
+    def tell(who: int) -> None:
+        number = who * 10_000
+        while not is_over.is_set():
+            number += 1
+            try:
+                tell_one(ann, "ann", number, f"r{number}")
+                told.append(image(number))
+            except TasteNotFound:
+                pass
+            time.sleep(0.01)
+
+    def delete(turn: int) -> None:
+        while True:
+            kept = other.get("ann")
+            assert kept.version == 1 + len(kept.verdicts)
+            try:
+                if kept.verdicts:
+                    other.delete("ann", f"gone{turn}", kept.version)
+                    seen.extend(kept.verdicts)
+                    return
+            except VersionConflict:
+                pass
+            time.sleep(0.002)
+
+    with ThreadPoolExecutor(2) as pool:
+        tellers = [pool.submit(tell, who) for who in range(2)]
+        for turn in range(25):
+            delete(turn)
+            other.create("ann", ENCODER, DIGEST, f"make{turn}")
+        is_over.set()
+        for teller in tellers:
+            teller.result()
+    last = ann.get("ann")
+    assert last.version == 1 + len(last.verdicts)
+    assert sorted(told) == sorted([*seen, *last.verdicts]), "each that was answered is in exactly one of them"
+
+
+def test_writers_and_a_move_lose_nothing(ann: Store, open_it: Open) -> None:
+    encoders = {DIGEST: (ENCODER, 16), "f" * 64: ("other-eye", 8)}
+    stores, told = [ann, open_it(), open_it()], list[str]()
+    tell_one(ann, "ann", 0, "first")
+
+    def tell(who: int) -> None:
+        for number in range(who * 1000 + 1, who * 1000 + 31):
+            while True:
+                digest = stores[who].summary("ann").encoder_digest
+                new = {image(number): embedding(number, encoders[digest][1])}
+                try:
+                    stores[who].write(
+                        "ann", Changes([like(number)], embeddings=new, encoder_digest=digest), f"{number}"
+                    )
+                except InvalidSample:  # moved since
+                    continue
+                told.append(image(number))
+                break
+
+    def move() -> None:
+        for turn in range(10):
+            while True:
+                kept = stores[2].get("ann")
+                (digest,) = encoders.keys() - {kept.encoder_digest}
+                encoder, dims = encoders[digest]
+                new = {it: np.full(dims, turn, np.float32) for it in kept.embeddings}
+                try:
+                    stores[2].move("ann", encoder, digest, new, f"move{turn}", kept.version)
+                except VersionConflict:
+                    continue
+                break
+
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(tell, 0), pool.submit(tell, 1), pool.submit(move)]:
+            done.result()
+    kept = ann.get("ann")
+    assert set(kept.embeddings) == set(kept.verdicts) == {image(0), *told}
+    assert len(told) == 60
+    assert kept.version == 2 + 60 + 10
+    assert {len(it) for it in kept.embeddings.values()} == {encoders[kept.encoder_digest][1]}
+    assert kept.encoder == encoders[kept.encoder_digest][0]
+
+
 def test_nothing_acknowledged_is_lost_to_kill_9(ann: Store, address: str, open_it: Open) -> None:
     ann.close()  # each life opens what the last one left, alone
     chance, told = random.Random(4), set[int]()
@@ -116,28 +211,39 @@ def test_a_random_life_ends_as_a_simple_model_does(ann: Store, open_it: Open) ->
     chance = random.Random(7)
     verdicts: dict[str, Verdict] = {}
     choices: dict[frozenset[str], Choice] = {}
-    images: set[str] = set()
-    for turn in range(120):
+    originals: dict[str, bytes] = {}
+    for turn in range(200):
         numbers = chance.sample(range(12), 4)
-        removed = chance.sample(range(12), chance.choice((0, 0, 1, 2)))
-        told = [
-            chance.choice((like, dislike))(numbers[0]),
-            better(*numbers[1:3]),
-            chance.choice((like, dislike))(numbers[3]),
-        ]
-        ann.write("ann", changes(*told, numbers=numbers, remove=removed), f"r{turn}")
-        for gone in map(image, removed):
-            images.discard(gone)
-            verdicts.pop(gone, None)
-            choices = {pair: it for pair, it in choices.items() if gone not in pair}
-        images |= set(map(image, numbers))
-        verdicts |= {told[0].image: told[0], told[2].image: told[2]}
-        choices[frozenset((told[1].better, told[1].worse))] = told[1]
-    kept, told_of = open_it().get("ann"), ann.summary("ann")
-    assert kept.verdicts == verdicts
-    assert set(kept.choices) == set(choices.values())
-    assert set(kept.embeddings) == images
-    assert (told_of.images, told_of.verdicts, told_of.choices) == (len(images), len(verdicts), len(choices))
+        told = [chance.choice((like, dislike))(number) for number in numbers[::3]], [better(*numbers[1:3])]
+        told = [it for kind in told for it in kind if chance.random() < 0.7]
+        named = [n for n in numbers if image(n) in changes(*told, remove=[]).named]
+        kept = chance.sample(named, len(named) // 2)
+        gone, unjudged = (chance.sample(range(12), chance.choice((0, 0, 1, 2))) for _ in range(2))
+        unpaired = [tuple(chance.sample(range(12), 2)) for _ in range(chance.choice((0, 0, 6)))]
+        all_at_once = changes(
+            *told, numbers=named, remove=gone, originals=kept, remove_verdicts=unjudged, remove_choices=unpaired
+        )
+        ann.write("ann", all_at_once, f"r{turn}")
+        verdicts = {it: verdict for it, verdict in verdicts.items() if it not in map(image, (*gone, *unjudged))}
+        pairs = {frozenset(map(image, pair)) for pair in unpaired}
+        choices = {it: choice for it, choice in choices.items() if it not in pairs and not it & set(map(image, gone))}
+        verdicts |= {it.image: it for it in told if isinstance(it, Verdict)}
+        choices |= {frozenset((it.better, it.worse)): it for it in told if isinstance(it, Choice)}
+        now = images_of(verdicts, choices)
+        originals = {it: file for it, file in originals.items() if it in now and it not in map(image, gone)}
+        originals |= {image(number): original(number) for number in kept}
+    kept_of, told_of = open_it().get("ann"), ann.summary("ann")
+    assert kept_of.verdicts == verdicts
+    assert set(kept_of.choices) == set(choices.values())
+    assert set(kept_of.embeddings) == images_of(verdicts, choices)
+    assert dict(ann.originals("ann")) == originals
+    counts = (len(kept_of.embeddings), len(verdicts), len(choices))
+    assert (told_of.images, told_of.verdicts, told_of.choices) == counts
+    assert min(*counts, len(originals)) > 2, "nothing was left to compare"
+
+
+def images_of(verdicts: dict[str, Verdict], choices: dict[frozenset[str], Choice]) -> set[str]:
+    return {*verdicts, *itertools.chain(*choices)}
 
 
 def test_a_new_store_may_be_opened_by_several_at_once(address: str) -> None:

@@ -1,11 +1,7 @@
 """The file that tastes lie in: what is deleted leaves it, and what is wrong with it is said, with nothing lost."""
 
-import os
-import shutil
 import sqlite3
 import stat
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +12,8 @@ import pytest
 from beholder.errors import ConfigError, StoreFailed, StoreUnavailable
 from beholder.taste.sqlite import SqliteStore
 from beholder.taste.store import Limits
-from server_process import REPO
-from taste_values import DIGEST, ENCODER, better, changes, dislike, embedding, image, like, tell_one
-
-OWN_MOUNTS = ("unshare", "--mount", "--map-root-user")
+from own_mounts import in_its_own_mounts
+from taste_values import DIGEST, ENCODER, better, changes, dislike, embedding, image, like, original, tell_one
 
 FULL_DISK = """
 import subprocess, sys
@@ -77,17 +71,6 @@ def store(path: Path) -> Iterator[SqliteStore]:
     store.close()
 
 
-def in_its_own_mounts(script: str, *arguments: Path) -> str:
-    """Run a script that may mount; the test is skipped where this machine lets nobody do that."""
-    if not shutil.which("unshare") or subprocess.run([*OWN_MOUNTS, "true"], capture_output=True).returncode:
-        pytest.skip("no mounts of one's own here: unshare --mount is missing or not allowed")
-    path = os.pathsep.join((str(REPO / "service"), str(REPO / "tests")))
-    command = [*OWN_MOUNTS, sys.executable, "-c", script, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path}, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def bytes_of(folder: Path) -> bytes:
     return b"".join(file.read_bytes() for file in sorted(folder.iterdir()))
 
@@ -118,6 +101,23 @@ def test_an_image_that_is_removed_leaves_the_files(store: SqliteStore, path: Pat
     store.write("ann", changes(like(1), like(2), better(1, 2), numbers=[1, 2]), "a")
     assert embedding(1).tobytes() in bytes_of(path.parent)
     store.write("ann", changes(remove=[1]), "b")
+    assert embedding(1).tobytes() not in bytes_of(path.parent)
+    assert embedding(2).tobytes() in bytes_of(path.parent)
+
+
+def test_an_original_that_goes_leaves_the_files(store: SqliteStore, path: Path) -> None:
+    store.write("ann", changes(like(1), better(2, 3), numbers=[1, 2, 3], originals=[1, 2, 3]), "a")
+    next(store.originals("ann"))  # somebody is in the middle of reading them
+    for goes, numbers in (({"remove_verdicts": [1]}, (1,)), ({"remove_choices": [(3, 2)]}, (2, 3))):
+        assert all(original(number) in bytes_of(path.parent) for number in numbers)
+        store.write("ann", changes(**goes), f"r{len(numbers)}")
+        assert not any(original(number) in bytes_of(path.parent) for number in numbers)
+        assert not any(embedding(number).tobytes() in bytes_of(path.parent) for number in numbers)
+
+
+def test_the_embeddings_of_an_encoder_that_was_left_leave_the_files(store: SqliteStore, path: Path) -> None:
+    tell_one(store, "ann", 1, "a")
+    store.move("ann", "other-eye", "f" * 64, {image(1): embedding(2)}, "b")
     assert embedding(1).tobytes() not in bytes_of(path.parent)
     assert embedding(2).tobytes() in bytes_of(path.parent)
 

@@ -16,8 +16,9 @@ from beholder.errors import (
     VersionConflict,
 )
 from beholder.taste import schema
+from beholder.taste.changes import Changes
 from beholder.taste.open import open_store
-from beholder.taste.store import Changes, Limits, Store
+from beholder.taste.store import Limits, Store
 from taste_values import DIGEST, ENCODER, better, changes, dislike, embedding, image, like, tell_one
 
 Open = Callable[..., Store]
@@ -97,10 +98,10 @@ def test_a_request_id_of_another_write_loses_nothing_silently(ann: Store) -> Non
 
 
 def test_the_last_thousand_requests_are_remembered(ann: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    from beholder.taste import writing
+    from beholder.taste import answers
 
-    assert writing.KEPT_REQUESTS == 1000
-    monkeypatch.setattr(writing, "KEPT_REQUESTS", 3)
+    assert answers.KEPT_REQUESTS == 1000
+    monkeypatch.setattr(answers, "KEPT_REQUESTS", 3)
     for number in range(5):
         tell_one(ann, "ann", number, f"r{number}")
     assert [tell_one(ann, "ann", number, f"r{number}").version for number in (2, 3, 4)] == [4, 5, 6]
@@ -226,7 +227,7 @@ def test_a_store_of_a_newer_version_is_left_alone(
             newer.setattr(f"beholder.taste.{module}.MIGRATIONS", schema.MIGRATIONS)
         tell_one(open_it(), "ann", 1, "a")
         assert open_it().get("ann").version == 2
-    with pytest.raises(ConfigError, match="newer Beholder: its schema is 2, this one knows up to 1"):
+    with pytest.raises(ConfigError, match="newer Beholder: its schema is 3, this one knows up to 2"):
         open_store(address, Limits())
     assert ann.get("ann").version == 2
 

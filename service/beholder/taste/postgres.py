@@ -14,10 +14,10 @@ from psycopg import errors
 
 from beholder.errors import ConfigError, StoreFailed, StoreUnavailable
 from beholder.taste.pool import Pool
+from beholder.taste.rows import Row, Rows
 from beholder.taste.schema import MIGRATIONS, missing
 from beholder.taste.sql import SqlStore
 from beholder.taste.store import Limits
-from beholder.taste.writing import Row, Rows
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +75,7 @@ class PostgresStore(SqlStore[Connection]):
         connection = psycopg.connect(
             self._address, autocommit=True, connect_timeout=max(2, round(self._busy_s)), application_name="beholder"
         )
+        connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED  # a writer waits, then sees what others did
         try:
             for statement in _SETTINGS:
                 connection.execute(statement, {"lock_ms": round(self._busy_s * 1000)})

@@ -53,8 +53,23 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE clock (seq BIGINT NOT NULL, tastes BIGINT NOT NULL, forgotten BIGINT NOT NULL)",
         "INSERT INTO clock VALUES (0, 0, 0)",
     ),
+    (
+        """CREATE TABLE originals (
+            taste_id {text} NOT NULL,
+            image {text} NOT NULL,
+            original {blob} NOT NULL,
+            PRIMARY KEY (taste_id, image),
+            FOREIGN KEY (taste_id, image) REFERENCES examples ON DELETE CASCADE)""",
+        "ALTER TABLE tastes ADD COLUMN made_of {text} NOT NULL DEFAULT ''",
+        "UPDATE tastes SET made_of = encoder || ' ' || encoder_digest || ' '",
+    ),
 )
 """`choices`: low < high are the two ids; outcome 1 where low is better, -1 where high is, 0 in a tie.
+
+`originals`: images as sent, where the operator keeps them.
+
+`tastes.made_of`: the encoder, its digest and the content (empty: none) that a taste was made with, to know the request
+again that made it.
 
 `clock`: one row. `seq` counts the writes of all tastes, `tastes` how many there are; deletions up to `forgotten` are no
 longer told.

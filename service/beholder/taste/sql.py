@@ -4,17 +4,22 @@ import hashlib
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Generic
+from dataclasses import replace
+from typing import Any, Generic
 
 import numpy as np
 
 from beholder.errors import StoreFailed, TasteExists, TasteFull, TasteNotFound, VersionConflict
+from beholder.taste.answers import Request, content_of_changes, content_of_move
+from beholder.taste.changes import Changes, Written
+from beholder.taste.moving import move
 from beholder.taste.opinions import Taste
 from beholder.taste.pool import C, Pool
-from beholder.taste.store import Changes, Limits, News, Summary, Written, check_name, check_request_id
-from beholder.taste.writing import Rows, Writing, choice_of, verdict_of
+from beholder.taste.rows import Rows, choice_of, key_of, outcome_of, verdict_of
+from beholder.taste.store import Limits, News, Summary, check_name, check_request_id
+from beholder.taste.writing import Writing
 from beholder.types import F32
 
 KEPT_DELETIONS = 10_000
@@ -46,20 +51,27 @@ class SqlStore(ABC, Generic[C]):
         self._readers.close()
         self._writers.close()
 
-    def create(self, name: str, encoder: str, encoder_digest: str, request_id: str) -> Taste:
-        """Make an empty taste: see `Store`."""
+    def create(
+        self, name: str, encoder: str, encoder_digest: str, request_id: str, changes: Changes | None = None
+    ) -> Taste:
+        """Make a taste: see `Store`."""
         check_name(name)
         check_request_id(request_id)
-        made = (request_id, encoder, encoder_digest)
+        content = changes or Changes()
+        made_of = f"{encoder} {encoder_digest} {content_of_changes(content) if changes else ''}"
+        made = Taste(uuid.uuid4().hex, name, 1, encoder, encoder_digest, **_told(content))
         with self._writing(name) as rows:
-            found = rows.all("SELECT id, request_id, encoder, encoder_digest FROM tastes WHERE name = ?", name)
-            if found and tuple(found[0][1:]) != made:
-                raise TasteExists(f"there is a taste {name!r} already", "name")
-            taste_id = found[0][0] if found else uuid.uuid4().hex
-            if not found:
-                self._insert(rows, taste_id, name, *made)
+            for taste_id, *first in rows.all("SELECT id, request_id, made_of FROM tastes WHERE name = ?", name):
+                if first != [request_id, made_of]:
+                    raise TasteExists(f"there is a taste {name!r} already", "name")
+                return replace(made, id=taste_id)
+            _insert(rows, made, request_id, made_of)
+            Writing(rows, _summary(rows, name), content, self.limits).do()
+            _, tastes = _tick(rows, made.id, 1)
+            if tastes > self.limits.tastes:
+                raise TasteFull(f"the store may hold {self.limits.tastes} tastes; this would be number {tastes}")
         self._after_write(is_something_gone=False)
-        return Taste(taste_id, name, 1, encoder, encoder_digest)
+        return made
 
     def get(self, name: str) -> Taste:
         """Return everything that is kept of a taste: see `Store`."""
@@ -96,20 +108,35 @@ class SqlStore(ABC, Generic[C]):
             query = f"SELECT {_COLUMNS} FROM tastes WHERE name > ? ORDER BY name LIMIT ?"  # noqa: S608
             return [Summary(*row) for row in rows.all(query, after_name, limit)]
 
+    def originals(self, name: str) -> Iterator[tuple[str, bytes]]:
+        """Yield the images as sent: see `Store`."""
+        return self._originals(name, self.summary(name).id)
+
     def write(self, name: str, changes: Changes, request_id: str, expected_version: int = 0) -> Written:
         """Do all of `changes` or nothing: see `Store`."""
-        check_name(name)
-        check_request_id(request_id)
-        with self._writing(name) as rows:
-            taste = _summary(rows, name)
-            writing = Writing(rows, taste, changes, request_id, self.limits)
-            if earlier := writing.earlier():
-                return earlier
-            _check_version(taste, expected_version)
-            written = writing.do()
-            self._tick(rows, taste.id)
-        self._after_write(is_something_gone=bool(written.removed))
-        return written
+
+        def do(rows: Rows, taste: Summary) -> Written:
+            return Writing(rows, taste, changes, self.limits).do()
+
+        content = content_of_changes(changes)
+        return self._once(do, name, request_id, content, expected_version, is_something_gone=changes.is_removing)
+
+    def move(
+        self,
+        name: str,
+        encoder: str,
+        encoder_digest: str,
+        embeddings: Mapping[str, F32],
+        request_id: str,
+        expected_version: int = 0,
+    ) -> Written:
+        """Change a taste's encoder: see `Store`."""
+
+        def do(rows: Rows, taste: Summary) -> Written:
+            return move(rows, taste, encoder, encoder_digest, embeddings)
+
+        content = content_of_move(encoder, encoder_digest)
+        return self._once(do, name, request_id, content, expected_version, is_something_gone=True)
 
     def delete(self, name: str, request_id: str, expected_version: int = 0) -> None:
         """Forget a taste: see `Store`."""
@@ -122,7 +149,7 @@ class SqlStore(ABC, Generic[C]):
             taste = _summary(rows, name)
             _check_version(taste, expected_version)
             rows.run("DELETE FROM tastes WHERE id = ?", taste.id)
-            seq, _ = self._tick(rows, taste.id, -1)
+            seq, _ = _tick(rows, taste.id, -1)
             rows.run("INSERT INTO deletions (seq, id, request) VALUES (?, ?, ?)", seq, taste.id, request)
             old = rows.all("SELECT seq FROM deletions ORDER BY seq DESC LIMIT 1 OFFSET ?", KEPT_DELETIONS)
             for (last,) in old:
@@ -143,24 +170,73 @@ class SqlStore(ABC, Generic[C]):
             )
         return News(seq, frozenset(taste_id for (taste_id,) in ids))
 
-    def _insert(self, rows: Rows, taste_id: str, name: str, request_id: str, encoder: str, digest: str) -> None:
-        now_s = time.time()
-        rows.run(
-            "INSERT INTO tastes (id, name, version, encoder, encoder_digest, dims, images, verdicts, choices,"
-            " created_s, changed_s, request_id, seq) VALUES (?, ?, 1, ?, ?, 0, 0, 0, 0, ?, ?, ?, 0)",
-            *(taste_id, name, encoder, digest, now_s, now_s, request_id),
-        )
-        _, tastes = self._tick(rows, taste_id, 1)
-        if tastes > self.limits.tastes:
-            raise TasteFull(f"the store may hold {self.limits.tastes} tastes; this would be number {tastes}")
+    def _once(
+        self,
+        do: Callable[[Rows, Summary], Written],
+        name: str,
+        request_id: str,
+        content: str,
+        expected_version: int,
+        *,
+        is_something_gone: bool,
+    ) -> Written:
+        """Change a taste, unless this request did so before."""
+        check_name(name)
+        check_request_id(request_id)
+        with self._writing(name) as rows:
+            taste = _summary(rows, name)
+            request = Request(rows, taste.id, request_id, content)
+            if earlier := request.earlier():
+                return earlier
+            _check_version(taste, expected_version)
+            written = do(rows, taste)
+            request.answer(written)
+            _tick(rows, taste.id)
+        self._after_write(is_something_gone=is_something_gone)
+        return written
 
-    @staticmethod
-    def _tick(rows: Rows, taste_id: str, more: int = 0) -> tuple[int, int]:
-        """Count one write, of a taste, and `more` tastes; return the counts. Last in a transaction: others wait."""
-        rows.run("UPDATE clock SET seq = seq + 1, tastes = tastes + ?", more)
-        ((seq, tastes),) = rows.all("SELECT seq, tastes FROM clock")
-        rows.run("UPDATE tastes SET seq = ? WHERE id = ?", seq, taste_id)
-        return seq, tastes
+    def _originals(self, name: str, taste_id: str) -> Iterator[tuple[str, bytes]]:
+        image = ""
+        while True:
+            with self._reading() as rows:
+                if _summary(rows, name).id != taste_id:
+                    raise TasteNotFound(f"taste {name!r} was deleted meanwhile", "name")
+                found = rows.all(
+                    "SELECT image, original FROM originals WHERE taste_id = ? AND image > ? ORDER BY image LIMIT 1",
+                    *(taste_id, image),
+                )
+            if not found:
+                return
+            ((image, original),) = found
+            yield image, original
+
+
+def _told(changes: Changes) -> dict[str, Any]:
+    """Return what an empty taste holds after `changes`, as `get` would."""
+    verdicts = {it.image: it for it in changes.verdicts}
+    choices = {key_of(it.better, it.worse): it for it in changes.choices}
+    return {
+        "verdicts": dict(sorted(verdicts.items())),
+        "choices": [choice_of(*pair, outcome_of(it)) for pair, it in sorted(choices.items())],
+        "embeddings": dict(sorted(changes.embeddings.items())),
+    }
+
+
+def _insert(rows: Rows, taste: Taste, request_id: str, made_of: str) -> None:
+    now_s = time.time()
+    rows.run(
+        "INSERT INTO tastes (id, name, version, encoder, encoder_digest, dims, images, verdicts, choices,"
+        " created_s, changed_s, request_id, seq, made_of) VALUES (?, ?, ?, ?, ?, 0, 0, 0, 0, ?, ?, ?, 0, ?)",
+        *(taste.id, taste.name, taste.version, taste.encoder, taste.encoder_digest, now_s, now_s, request_id, made_of),
+    )
+
+
+def _tick(rows: Rows, taste_id: str, more: int = 0) -> tuple[int, int]:
+    """Count one write, of a taste, and `more` tastes; return the counts. Last in a transaction: others wait."""
+    rows.run("UPDATE clock SET seq = seq + 1, tastes = tastes + ?", more)
+    ((seq, tastes),) = rows.all("SELECT seq, tastes FROM clock")
+    rows.run("UPDATE tastes SET seq = ? WHERE id = ?", seq, taste_id)
+    return seq, tastes
 
 
 def _summary(rows: Rows, name: str) -> Summary:

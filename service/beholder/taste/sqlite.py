@@ -10,10 +10,10 @@ from typing import Any
 
 from beholder.errors import ConfigError, StoreFailed, StoreUnavailable
 from beholder.taste.pool import Pool
+from beholder.taste.rows import Row, Rows
 from beholder.taste.schema import MIGRATIONS, missing
 from beholder.taste.sql import SqlStore
 from beholder.taste.store import Limits
-from beholder.taste.writing import Row, Rows
 
 log = logging.getLogger(__name__)
 
@@ -173,4 +173,6 @@ def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
 def _code_of(error: sqlite3.Error) -> int:
     """Return SQLite's primary code; -1 where the error is Python's own."""
     code: int = getattr(error, "sqlite_errorcode", -1)
+    if code == sqlite3.SQLITE_IOERR_SHMSIZE:  # the log's index could not grow
+        return sqlite3.SQLITE_FULL
     return code & 0xFF if code >= 0 else code

@@ -1,18 +1,16 @@
 """What a store of tastes does, the values it takes and gives, and the limits it keeps; how lies elsewhere."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
 from beholder.errors import InvalidSample
-from beholder.taste.opinions import Choice, Opinion, Taste, Verdict
+from beholder.taste.changes import Changes, Written
+from beholder.taste.opinions import Taste
 from beholder.types import F32, REQUEST_ID_FORM
 
 NAME_FORM = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-IMAGE_FORM = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +21,13 @@ class Limits:
         tastes: in total.
         images: of one taste.
         choices: of one taste; its pairs of images may be many more than its images.
+        originals_mb: MiB of one taste's images as sent, where the operator keeps them.
     """
 
     tastes: int = 100_000
     images: int = 10_000
     choices: int = 100_000
+    originals_mb: int = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,75 +51,6 @@ class Summary:
     changed_s: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Changes:
-    """What one write does, in this order: remove, then add in the order given, so that the later opinion wins.
-
-    Attributes:
-        remove: ids of images to forget, with every opinion that names them; one that isn't there is no error.
-        verdicts, choices: what was said.
-        embeddings: image id -> (D,) float32, of images that an opinion here names and the taste doesn't hold;
-            of one that it holds, the stored one stays.
-        encoder_digest: SHA-256 of the graph that made them; needed where there are embeddings.
-
-    Raises:
-        InvalidSample: an id that is no SHA-256, a value outside -1 to 1, a choice between an image and itself, an
-            embedding that no opinion here names, is not finite, or is not as long as the others.
-    """
-
-    verdicts: Sequence[Verdict] = ()
-    choices: Sequence[Choice] = ()
-    remove: Sequence[str] = ()
-    embeddings: Mapping[str, F32] = field(default_factory=dict)
-    encoder_digest: str = ""
-
-    def __post_init__(self) -> None:
-        for image in self.named | set(self.remove):
-            if not IMAGE_FORM.fullmatch(image):
-                raise InvalidSample(f"want an image's id, 64 hex digits, got {image[:80]!r}")
-        for verdict in self.verdicts:
-            if not -1.0 <= verdict.value <= 1.0:
-                raise InvalidSample(f"image {verdict.image}: want a value of -1 to 1, got {verdict.value}")
-        for choice in self.choices:
-            if choice.better == choice.worse:
-                raise InvalidSample(f"image {choice.better} can't be compared with itself")
-        self._check_embeddings()
-
-    @property
-    def named(self) -> set[str]:
-        """Ids of the images that the new opinions name."""
-        pairs = {image for choice in self.choices for image in (choice.better, choice.worse)}
-        return pairs | {verdict.image for verdict in self.verdicts}
-
-    @property
-    def dims(self) -> int:
-        """How long the embeddings are; 0 where there are none."""
-        return next((len(embedding) for embedding in self.embeddings.values()), 0)
-
-    def _check_embeddings(self) -> None:
-        if unnamed := self.embeddings.keys() - self.named:
-            raise InvalidSample(f"image {min(unnamed)}: an embedding, but no opinion")
-        for image, embedding in self.embeddings.items():
-            if embedding.shape != (self.dims,) or self.dims == 0 or not np.isfinite(embedding).all():
-                raise InvalidSample(f"image {image}: its embedding is not {max(self.dims, 1)} finite numbers")
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What a write did.
-
-    Attributes:
-        version: the taste's version after it.
-        replaced: opinions that a later one took the place of, in the order that this happened; one of them may be of
-            the same write.
-        removed: opinions that went with their images.
-    """
-
-    version: int
-    replaced: tuple[Opinion, ...] = ()
-    removed: tuple[Opinion, ...] = ()
-
-
 @dataclass(frozen=True, slots=True)
 class News:
     """What happened since a cursor.
@@ -138,8 +69,9 @@ class News:
 class Store(Protocol):
     """Keeps tastes; any thread may call any method at any time, and what a write answered is on the disk.
 
-    A write whose request_id is one of the last 1000 of its taste answers what the first one answered, and does nothing.
-    `expected_version` is that of the taste as the writer read it; 0 takes any.
+    A write or move whose request_id is one of the last 1000 of its taste answers what the first one answered, and does
+    nothing. `expected_version` is that of the taste as the writer read it; 0 takes any. A name that is deleted and made
+    again is another taste, whose versions and requests begin anew.
 
     Every method raises:
         InvalidSample: a name or a request_id that is none.
@@ -147,12 +79,17 @@ class Store(Protocol):
         StoreFailed: damaged.
     """
 
-    def create(self, name: str, encoder: str, encoder_digest: str, request_id: str) -> Taste:
-        """Make an empty taste, of version 1.
+    def create(
+        self, name: str, encoder: str, encoder_digest: str, request_id: str, changes: Changes | None = None
+    ) -> Taste:
+        """Make a taste of version 1 and return it: with all of `changes` in it, or not at all; empty without.
+
+        The request that made it, sent again, is answered the same for as long as the taste lives.
 
         Raises:
             TasteExists: and another request made it.
-            TasteFull: no room for one more.
+            TasteFull: no room for one more, or it would hold too much.
+            InvalidSample: an image without embedding, or embeddings of another encoder.
         """
         ...
 
@@ -161,6 +98,17 @@ class Store(Protocol):
 
         Raises:
             TasteNotFound: there is none.
+        """
+        ...
+
+    def originals(self, name: str) -> Iterator[tuple[str, bytes]]:
+        """Yield the images as sent that are kept of a taste, with their ids, in the order of these.
+
+        One or two are in memory at a time, and nothing is locked between them: each is as of the moment that it is
+        reached, and what is told or removed meanwhile may be among them or not.
+
+        Raises:
+            TasteNotFound: there is none; later, it was deleted before the end.
         """
         ...
 
@@ -184,6 +132,31 @@ class Store(Protocol):
             VersionConflict: it is not of `expected_version`.
             TasteFull: it would hold too much.
             InvalidSample: an image without embedding, embeddings of another encoder, a request_id of another write.
+        """
+        ...
+
+    def move(
+        self,
+        name: str,
+        encoder: str,
+        encoder_digest: str,
+        embeddings: Mapping[str, F32],
+        request_id: str,
+        expected_version: int = 0,
+    ) -> Written:
+        """Change a taste's encoder, with all its embeddings or not at all; the opinions stay and the version goes up.
+
+        From then on a write with embeddings of the encoder before is InvalidSample: embed again.
+
+        Args:
+            encoder_digest: SHA-256 of the graph that made the embeddings.
+            embeddings: image id -> (D,) float32, of exactly the images that the taste holds.
+
+        Raises:
+            TasteNotFound: there is none.
+            VersionConflict: it is not of `expected_version`.
+            InvalidSample: an image without embedding, an embedding of an image that it doesn't hold or that is not
+                finite or not as long as the others, a request_id of another write.
         """
         ...
 

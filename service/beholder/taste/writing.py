@@ -1,38 +1,17 @@
-"""One write of one taste, as SQL: remove, embed, tell, and remember what was answered."""
+"""One write of one taste, as SQL: remove, embed, keep, tell, and count what there is after it."""
 
-import hashlib
-import json
-import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
+from beholder.config import MIB
 from beholder.errors import InvalidSample, TasteFull
-from beholder.taste.opinions import Choice, Opinion, Source, Verdict
-from beholder.taste.store import Changes, Limits, Summary, Written
+from beholder.taste.changes import Changes, Written, dims_of
+from beholder.taste.opinions import Choice, Opinion, Verdict
+from beholder.taste.rows import Row, Rows, among, choice_of, key_of, outcome_of, verdict_of
+from beholder.taste.store import Limits, Summary
 
-KEPT_REQUESTS = 1000
-_AT_ONCE = 500
-"""Values in one statement; SQLite before 3.32 takes no more than 999."""
-
-Row = tuple[Any, ...]
-
-
-class Rows(Protocol):
-    """A transaction, which takes statements with a `?` for each value."""
-
-    def all(self, sql: str, *values: Any) -> Sequence[Row]:
-        """Return all rows of a query."""
-        ...
-
-    def run(self, sql: str, *values: Any) -> None:
-        """Run a statement that has no rows."""
-        ...
-
-    def many(self, sql: str, rows: Iterable[Row]) -> None:
-        """Run a statement once for each row of values."""
-        ...
+Pair = tuple[str, str]
 
 
 class Writing:
@@ -42,63 +21,65 @@ class Writing:
         taste: as it is before.
     """
 
-    def __init__(self, rows: Rows, taste: Summary, changes: Changes, request_id: str, limits: Limits) -> None:
+    def __init__(self, rows: Rows, taste: Summary, changes: Changes, limits: Limits) -> None:
         self._rows, self._taste, self._changes, self._limits = rows, taste, changes, limits
-        self._request_id, self._content = request_id, _fingerprint(changes)
         self._images, self._verdicts, self._choices = taste.images, taste.verdicts, taste.choices
 
-    def earlier(self) -> Written | None:
-        """Return what the first request of this id was answered.
-
-        Raises:
-            InvalidSample: it was for something else.
-        """
-        found = self._rows.all(
-            "SELECT version, content, answer FROM requests WHERE taste_id = ? AND request_id = ?",
-            *(self._taste.id, self._request_id),
-        )
-        for version, content, answer in found:
-            if content != self._content:
-                raise InvalidSample(
-                    f"request_id {self._request_id} made version {version} with other opinions: choose another",
-                    "request_id",
-                )
-            replaced, removed = json.loads(answer)
-            return Written(version, tuple(map(_opinion_of, replaced)), tuple(map(_opinion_of, removed)))
-        return None
-
     def do(self) -> Written:
-        """Do it; the caller's transaction makes it all or nothing."""
+        """Do it, but for the version; the caller's transaction makes it all or nothing."""
         removed = self._remove()
         self._embed()
+        self._keep()
         replaced = (*self._judge(), *self._choose())
-        written = Written(self._taste.version + 1, replaced, removed)
-        self._remember(written)
-        return written
+        self._rows.run(
+            "UPDATE tastes SET images = ?, verdicts = ?, choices = ? WHERE id = ?",
+            *(self._images, self._verdicts, self._choices, self._taste.id),
+        )
+        return Written(self._taste.version + 1, replaced, removed)
 
     def _remove(self) -> tuple[Opinion, ...]:
-        images = sorted(set(self._changes.remove))
-        if not images:
-            return ()
-        verdicts = self._verdicts_of(images)
-        choices = {**self._choices_of("low", images), **self._choices_of("high", images)}
-        known = self._among("SELECT image FROM examples WHERE taste_id = ? AND image", images)
+        images, pairs = set(self._changes.remove), {key_of(*pair) for pair in self._changes.remove_choices}
+        verdicts = self._verdicts_of(images.union(self._changes.remove_verdicts))
+        single = self._choices_of("low", {low for low, _ in pairs})
+        choices = {
+            **{pair: choice for pair, choice in single.items() if pair in pairs},
+            **self._choices_of("low", images),
+            **self._choices_of("high", images),
+        }
+        taste_id = self._taste.id
         self._rows.many(
-            "DELETE FROM examples WHERE taste_id = ? AND image = ?", [(self._taste.id, image) for (image,) in known]
+            "DELETE FROM verdicts WHERE taste_id = ? AND image = ?", [(taste_id, image) for image in verdicts]
         )
-        self._images -= len(known)
+        self._rows.many(
+            "DELETE FROM choices WHERE taste_id = ? AND low = ? AND high = ?", [(taste_id, *pair) for pair in choices]
+        )
         self._verdicts -= len(verdicts)
         self._choices -= len(choices)
+        touched = verdicts.keys() | {image for pair in choices for image in pair}
+        self._forget(images | self._unnamed(touched - images))
         return (*verdicts.values(), *choices.values())
+
+    def _unnamed(self, images: Collection[str]) -> set[str]:
+        """Return those of `images` that no opinion names, stored or new."""
+        left = set(images) - self._changes.named
+        left -= self._verdicts_of(left).keys()
+        left -= {low for low, _ in self._choices_of("low", left)}
+        return left - {high for _, high in self._choices_of("high", left)}
+
+    def _forget(self, images: Collection[str]) -> None:
+        known = self._held("examples", images)
+        self._rows.many(
+            "DELETE FROM examples WHERE taste_id = ? AND image = ?", [(self._taste.id, image) for image in known]
+        )
+        self._images -= len(known)
 
     def _embed(self) -> None:
         named, given = self._changes.named, self._changes.embeddings
-        known = {image for (image,) in self._among("SELECT image FROM examples WHERE taste_id = ? AND image", named)}
-        new = sorted(named - known)
+        new = sorted(named - self._held("examples", named))
         if missing := [image for image in new if image not in given]:
             raise InvalidSample(f"taste {self._taste.name!r} holds no image {missing[0]}: send the image itself")
         if given:
-            self._check_encoder()
+            self._check_encoder(dims_of(given))
         self._images += len(new)
         if self._images > self._limits.images:
             raise TasteFull(
@@ -109,8 +90,8 @@ class Writing:
             ((self._taste.id, image, np.ascontiguousarray(given[image], "<f4").tobytes()) for image in new),
         )
 
-    def _check_encoder(self) -> None:
-        taste, digest, dims = self._taste, self._changes.encoder_digest, self._changes.dims
+    def _check_encoder(self, dims: int) -> None:
+        taste, digest = self._taste, self._changes.encoder_digest
         if digest != taste.encoder_digest:
             raise InvalidSample(
                 f"taste {taste.name!r} was told with encoder {taste.encoder} of digest {taste.encoder_digest[:12]};"
@@ -121,6 +102,24 @@ class Writing:
             raise InvalidSample(f"taste {taste.name!r} has embeddings of {stored} numbers; these have {dims}")
         if not stored:
             self._rows.run("UPDATE tastes SET dims = ? WHERE id = ?", dims, taste.id)
+
+    def _keep(self) -> None:
+        given = self._changes.originals
+        new = sorted(given.keys() - self._held("originals", given.keys()))
+        if not new:
+            return
+        ((kept,),) = self._rows.all(
+            "SELECT COALESCE(SUM(LENGTH(original)), 0) FROM originals WHERE taste_id = ?", self._taste.id
+        )
+        size_mb, limit_mb = (kept + sum(len(given[image]) for image in new)) / MIB, self._limits.originals_mb
+        if size_mb > limit_mb:
+            raise TasteFull(
+                f"a taste may keep {limit_mb} MiB of images as sent; {self._taste.name!r} would keep {size_mb:.3f} MiB"
+            )
+        self._rows.many(
+            "INSERT INTO originals (taste_id, image, original) VALUES (?, ?, ?)",
+            ((self._taste.id, image, given[image]) for image in new),
+        )
 
     def _judge(self) -> Iterator[Opinion]:
         before = self._verdicts_of({verdict.image for verdict in self._changes.verdicts})
@@ -138,12 +137,12 @@ class Writing:
 
     def _choose(self) -> Iterator[Opinion]:
         before = self._choices_of("low", {min(it.better, it.worse) for it in self._changes.choices})
-        last: dict[tuple[str, str], Choice] = {}
+        last: dict[Pair, Choice] = {}
         for choice in self._changes.choices:
-            key = _key_of(choice)
-            if earlier := last.get(key) or before.get(key):
+            pair = key_of(choice.better, choice.worse)
+            if earlier := last.get(pair) or before.get(pair):
                 yield earlier
-            last[key] = choice
+            last[pair] = choice
         self._choices += len(last.keys() - before.keys())
         if self._choices > self._limits.choices:
             raise TasteFull(
@@ -152,71 +151,20 @@ class Writing:
         self._rows.many(
             "INSERT INTO choices (taste_id, low, high, outcome) VALUES (?, ?, ?, ?)"
             " ON CONFLICT (taste_id, low, high) DO UPDATE SET outcome = excluded.outcome",
-            [(self._taste.id, *key, _outcome_of(choice)) for key, choice in last.items()],
+            [(self._taste.id, *pair, outcome_of(choice)) for pair, choice in last.items()],
         )
 
-    def _remember(self, written: Written) -> None:
-        rows, taste_id = self._rows, self._taste.id
-        rows.run(
-            "UPDATE tastes SET version = ?, images = ?, verdicts = ?, choices = ?, changed_s = ? WHERE id = ?",
-            *(written.version, self._images, self._verdicts, self._choices, time.time(), taste_id),
-        )
-        answer = json.dumps([list(map(_plain, written.replaced)), list(map(_plain, written.removed))])
-        rows.run(
-            "INSERT INTO requests (taste_id, request_id, version, content, answer) VALUES (?, ?, ?, ?, ?)",
-            *(taste_id, self._request_id, written.version, self._content, answer),
-        )
-        rows.run("DELETE FROM requests WHERE taste_id = ? AND version <= ?", taste_id, written.version - KEPT_REQUESTS)
+    def _held(self, table: str, images: Collection[str]) -> set[str]:
+        query = f"SELECT image FROM {table} WHERE taste_id = ? AND image"  # noqa: S608
+        return {image for (image,) in self._among(query, images)}
 
     def _verdicts_of(self, images: Collection[str]) -> dict[str, Verdict]:
         found = self._among("SELECT image, value, source FROM verdicts WHERE taste_id = ? AND image", images)
         return {row[0]: verdict_of(*row) for row in found}
 
-    def _choices_of(self, side: str, images: Collection[str]) -> dict[tuple[str, str], Choice]:
+    def _choices_of(self, side: str, images: Collection[str]) -> dict[Pair, Choice]:
         query = f"SELECT low, high, outcome FROM choices WHERE taste_id = ? AND {side}"  # noqa: S608
         return {(low, high): choice_of(low, high, outcome) for low, high, outcome in self._among(query, images)}
 
     def _among(self, query: str, images: Collection[str]) -> list[Row]:
-        """Return the rows of `query`, which ends in the column that has to be one of `images`, in the images' order."""
-        ordered, rows = sorted(images), list[Row]()
-        for start in range(0, len(ordered), _AT_ONCE):
-            part = ordered[start : start + _AT_ONCE]
-            marks = ", ".join("?" * len(part))
-            rows += self._rows.all(f"{query} IN ({marks})", self._taste.id, *part)
-        return sorted(rows)
-
-
-def verdict_of(image: str, value: float, source: str) -> Verdict:
-    """Return the verdict of a row."""
-    return Verdict(image, value, Source(source))
-
-
-def choice_of(low: str, high: str, outcome: int) -> Choice:
-    """Return the choice of a row."""
-    return Choice(high, low) if outcome < 0 else Choice(low, high, is_tie=outcome == 0)
-
-
-def _outcome_of(choice: Choice) -> int:
-    if choice.is_tie:
-        return 0
-    return 1 if choice.better < choice.worse else -1
-
-
-def _key_of(choice: Choice) -> tuple[str, str]:
-    return min(choice.better, choice.worse), max(choice.better, choice.worse)
-
-
-def _plain(opinion: Opinion) -> list[str | float]:
-    if isinstance(opinion, Verdict):
-        return [opinion.image, float(opinion.value), opinion.source.value]
-    return [*_key_of(opinion), _outcome_of(opinion)]
-
-
-def _opinion_of(plain: list[Any]) -> Opinion:
-    return verdict_of(*plain) if isinstance(plain[1], float) else choice_of(*plain)
-
-
-def _fingerprint(changes: Changes) -> str:
-    """Return what tells this write from another; not by embeddings, which come of the images that it names."""
-    told = [list(map(_plain, changes.verdicts)), list(map(_plain, changes.choices)), sorted(set(changes.remove))]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+        return among(self._rows, query, self._taste.id, images)

@@ -16,8 +16,9 @@ from beholder.errors import (
     code_of,
 )
 from beholder.taste import schema
+from beholder.taste.changes import Changes
 from beholder.taste.opinions import Choice, Source, Verdict
-from beholder.taste.store import Changes, check_name, check_request_id
+from beholder.taste.store import check_name, check_request_id
 
 A, B = "a" * 64, "b" * 64
 LIKE = Verdict(A, 1.0, Source.LIKE)
