@@ -167,12 +167,14 @@ def fit_background(
     encoder_digest: str,
     version: int = 1,
     nuisance_weight: float = NUISANCE_WEIGHT,
+    contents: ArrayLike | None = None,
 ) -> Background:
     """Fit the statistics of an encoder.
 
     Args:
         embeddings: (N, D) of images like those that will be judged; N of 100 will do, 1000 are better.
         nuisances: (M, D), embeddings of images changed invisibly minus those of the same images; M may be 0.
+        contents: (N,) numbers, equal for images of which one is a part of the other; absent, all differ.
 
     Raises:
         ValueError: fewer than 10 images, widths that differ, or numbers that are not finite.
@@ -186,7 +188,8 @@ def fit_background(
     blind = changes.T @ changes / max(len(changes), 1)
     mean, axes = _fit(rows, blind, nuisance_weight)
     variance = ((rows - mean) @ axes).var(axis=0)
-    norms = np.percentile(_left_out_lengths(rows, blind, nuisance_weight), np.arange(101))
+    fold = np.unique(np.arange(len(rows)) if contents is None else contents, return_inverse=True)[1] % _FOLDS
+    norms = np.percentile(_left_out_lengths(rows, blind, nuisance_weight, fold), np.arange(101))
     nuisance = axes.T @ blind @ axes
     return Background(
         version,
@@ -214,8 +217,7 @@ def _fit(rows: F64, blind: F64, nuisance_weight: float) -> tuple[F64, F64]:
     return mean, axes * signs
 
 
-def _left_out_lengths(rows: F64, blind: F64, nuisance_weight: float) -> F64:
-    fold = np.arange(len(rows)) % _FOLDS
+def _left_out_lengths(rows: F64, blind: F64, nuisance_weight: float, fold: NDArray[np.intp]) -> F64:
     lengths = np.empty(len(rows))
     for index in range(_FOLDS):
         mean, axes = _fit(rows[fold != index], blind, nuisance_weight)
