@@ -1,5 +1,6 @@
 """Files of arrays, as an operator fits them and a server reads them: NumPy's own, nothing pickled."""
 
+import contextlib
 import os
 import struct
 import zipfile
@@ -67,5 +68,6 @@ def write_npz(path: Path, format_: int, arrays: Mapping[str, Any]) -> None:
             )
         os.replace(part, path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
         raise ConfigError(f"{path}: can't be written: {error.strerror or error}") from error
