@@ -8,7 +8,7 @@ DEVICE ?= $(if $(wildcard /proc/driver/nvidia/version)$(shell command -v nvidia-
 PROTOS := $(wildcard proto/beholder/v1/*.proto)
 .DEFAULT_GOAL := help
 
-.PHONY: help run test check export bench scorers opinion soak install-check gpu-check proto baseline models clean
+.PHONY: help run test check export bench scorers opinion taste soak install-check gpu-check proto baseline models clean
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -48,6 +48,10 @@ scorers: $(VENV)/.dev ## measure every scorer against its peer and write docs/sc
 opinion: $(VENV)/.dev ## ask how far the scorers agree with people (hours); write docs/human_opinion.json
 	@$(BIN)/beholder export
 	@PYTHONPATH=tests $(BIN)/python -m bench.human_opinion $(ARGS)
+
+taste: $(VENV)/.dev ## measure how tastes are learned (minutes) and write docs/taste.md; ARGS=--render only writes it
+	@$(BIN)/beholder export
+	@PYTHONPATH=tests $(BIN)/python -m bench.taste $(ARGS)
 
 soak: $(VENV)/.dev ## 10,000 requests, good, bad and cancelled, with a SIGTERM at the end
 	@$(BIN)/beholder export
