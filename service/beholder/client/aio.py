@@ -14,15 +14,17 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from beholder.client import wire
 from beholder.client.aio_stream import run_stream
+from beholder.client.aio_tastes import AsyncTastes
 from beholder.client.calls import Ask, Call, Defaults, ScoreCall, get_call, list_call, rank_call, weights_of
 from beholder.client.channel import options_of, target_of
 from beholder.client.results import Ranked, Result, ScorerInfo
 from beholder.client.retry import Retry
 from beholder.client.samples import ImageLike, Sample, images_of, samples_of
 from beholder.client.stream import Stream
+from beholder.client.taste_calls import TasteCall
 from beholder.clock import Clock, monotonic
 from beholder.types import Normalisation, Priority
-from beholder.v1 import scorer_service_pb2_grpc, scoring_service_pb2_grpc
+from beholder.v1 import scorer_service_pb2_grpc, scoring_service_pb2_grpc, taste_service_pb2_grpc
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -53,6 +55,8 @@ class AsyncClient:
         self._sleep = sleep
         self._scoring = scoring_service_pb2_grpc.ScoringServiceStub(self._channel)
         self._scorers = scorer_service_pb2_grpc.ScorerServiceStub(self._channel)
+        self._taste_service = taste_service_pb2_grpc.TasteServiceStub(self._channel)
+        self.tastes = AsyncTastes(self._ask_taste, self._defaults)
         self._check = health_pb2_grpc.HealthStub(self._channel).Check  # type: ignore[attr-defined]  # made at run time
 
     async def score(
@@ -143,6 +147,9 @@ class AsyncClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    async def _ask_taste(self, call: TasteCall[Q, A, R]) -> R:
+        return await self._run(getattr(self._taste_service, call.method), call)
 
     async def _run(self, method: "aio.UnaryUnaryMultiCallable[Q, A]", call: Call[Q, A, R]) -> R:
         clock = self._defaults.clock

@@ -14,7 +14,7 @@ from beholder.client.retry import Retry
 from beholder.client.samples import ImageLike, Sample, images_of, read_image, read_sample
 from beholder.clock import Clock
 from beholder.errors import RETRYABLE, BeholderError, InvalidSample, code_of
-from beholder.types import REQUEST_ID_FORM, Normalisation, Outcome, Priority
+from beholder.types import REQUEST_ID_FORM, Normalisation, Priority
 from beholder.v1 import samples_pb2, scorer_service_pb2, scoring_service_pb2
 
 Q = TypeVar("Q")
@@ -155,8 +155,8 @@ class ScoreCall(Call[scoring_service_pb2.ScoreRequest, scoring_service_pb2.Score
     def answered(self, answer: scoring_service_pb2.ScoreResponse, now: float) -> float | None:
         """Take the answer to what is left; what was refused for now stays."""
         left = list(self._messages)
-        for index, outcomes in zip(left, wire.outcomes_from(answer, left), strict=True):
-            self._results[index] = Result(merged(self._results.get(index), outcomes))
+        for index, result in zip(left, wire.results_from(answer, left), strict=True):
+            self._results[index] = merged(self._results.get(index), result)
         again = [index for index in left if retryable_of(self._results[index])]
         worst = longest(self._results[index] for index in again)
         delay_s = self._delay_s(worst, now) if worst else None
@@ -172,10 +172,12 @@ class ScoreCall(Call[scoring_service_pb2.ScoreRequest, scoring_service_pb2.Score
         return self._delay_s(error, now)
 
 
-def merged(before: Result | None, outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
-    """Return the outcomes of a later try, with the scores that an earlier one had."""
-    kept = before.scores if before else {}
-    return {name: kept.get(name, outcome) for name, outcome in outcomes.items()}
+def merged(before: Result | None, result: Result) -> Result:
+    """Return the result of a later try, with the scores and the image's id that an earlier one had."""
+    if before is None:
+        return result
+    outcomes = {name: before.scores.get(name, outcome) for name, outcome in result.outcomes.items()}
+    return Result(outcomes, result.error, result.image_id or before.image_id)
 
 
 def retryable_of(result: Result) -> list[BeholderError]:

@@ -14,10 +14,12 @@ class Result:
     Attributes:
         outcomes: scorer name -> its score or its error, in the order asked; looking here raises nothing.
         error: why the whole sample was refused before any scorer saw it; None where the scorers speak for themselves.
+        image_id: by which an opinion may name the candidate later (`ImageId`); empty where no taste was asked.
     """
 
     outcomes: Mapping[str, Outcome]
     error: BeholderError | None = None
+    image_id: str = ""
 
     def __getitem__(self, scorer: str) -> Score:
         """Return the score.
@@ -61,12 +63,14 @@ class Ranked:
         total: higher is better; None where a scorer failed on this candidate, which then comes last.
         result: what each scorer said.
         contributions: scorer name -> what it added to the total; those that failed are missing.
+        image_id: as in `Result`.
     """
 
     index: int
     total: float | None
     result: Result
     contributions: Mapping[str, float]
+    image_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,8 +141,8 @@ class Stream:
             result = self._ask.refusal(wire.error_from(response.error, 0, index))
             worst = result.error
         else:
-            [outcomes] = wire.outcomes_from(response.response, [index])
-            result = Result(merged(waiting.result, outcomes))
+            [answered] = wire.results_from(response.response, [index])
+            result = merged(waiting.result, answered)
             worst = longest([result])
         waiting.failures += 1
         delay_s = self._retry.delay_s(worst, waiting.failures, waiting.deadline_s - now) if worst else None

@@ -19,9 +19,11 @@ from beholder.client.retry import Retry
 from beholder.client.samples import ImageLike, Sample, samples_of
 from beholder.client.stream import Stream
 from beholder.client.sync_stream import run_stream
+from beholder.client.taste_calls import TasteCall
+from beholder.client.tastes import Tastes
 from beholder.clock import Clock, monotonic
 from beholder.types import Normalisation, Priority
-from beholder.v1 import scorer_service_pb2_grpc, scoring_service_pb2_grpc
+from beholder.v1 import scorer_service_pb2_grpc, scoring_service_pb2_grpc, taste_service_pb2_grpc
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -40,6 +42,9 @@ class Client:
         round_robin: spread calls over all addresses behind the target.
         clock: monotonic seconds.
         sleep: waits between tries.
+
+    Attributes:
+        tastes: what people like, which is asked as scorer `taste/NAME`.
 
     Raises:
         ConfigError: the target can't be understood.
@@ -67,6 +72,8 @@ class Client:
         self._sleep = sleep
         self._scoring = scoring_service_pb2_grpc.ScoringServiceStub(self._channel)
         self._scorers = scorer_service_pb2_grpc.ScorerServiceStub(self._channel)
+        self._taste_service = taste_service_pb2_grpc.TasteServiceStub(self._channel)
+        self.tastes = Tastes(self._ask_taste, self._defaults)
         self._check = health_pb2_grpc.HealthStub(self._channel).Check  # type: ignore[attr-defined]  # made at run time
 
     def score(
@@ -214,6 +221,9 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _ask_taste(self, call: TasteCall[Q, A, R]) -> R:
+        return self._run(getattr(self._taste_service, call.method), call)
 
     def _run(self, method: "grpc.UnaryUnaryMultiCallable[Q, A]", call: Call[Q, A, R]) -> R:
         clock = self._defaults.clock

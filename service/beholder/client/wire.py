@@ -21,6 +21,7 @@ from beholder.types import (
     RawImage,
     Sample,
     Score,
+    TasteVerdict,
 )
 from beholder.v1 import samples_pb2, scorer_service_pb2, scorers_pb2, scores_pb2, scoring_service_pb2
 
@@ -79,15 +80,15 @@ def rank_request(
     )
 
 
-def outcomes_from(response: scoring_service_pb2.ScoreResponse, indices: Sequence[int]) -> list[dict[str, Outcome]]:
-    """Return scorer name -> outcome for each sample of a response.
+def results_from(response: scoring_service_pb2.ScoreResponse, indices: Sequence[int]) -> list[Result]:
+    """Return the result of each sample of a response.
 
     Args:
         response: the answer.
         indices: what the caller knows each sample sent as; errors name that index, not the one on the wire.
     """
     return [
-        {result.scorer: _outcome_from(result, sent, index) for result in sample.results}
+        Result({one.scorer: _outcome_from(one, sent, index) for one in sample.results}, image_id=sample.image_id)
         for sent, (sample, index) in enumerate(zip(response.samples, indices, strict=True))
     ]
 
@@ -122,10 +123,13 @@ def ranking_from(response: scoring_service_pb2.RankResponse) -> list[Ranked]:
         Ranked(
             index=place.index,
             total=place.total if place.HasField("total") else None,
-            result=Result({part.result.scorer: _outcome_from(part.result) for part in place.parts}),
+            result=Result(
+                {part.result.scorer: _outcome_from(part.result) for part in place.parts}, image_id=place.image_id
+            ),
             contributions={
                 part.result.scorer: part.contribution for part in place.parts if part.HasField("contribution")
             },
+            image_id=place.image_id,
         )
         for place in response.ranking
     ]
@@ -171,7 +175,13 @@ def _outcome_from(result: scores_pb2.ScorerResult, sent: int = 0, index: int = 0
     score = result.score
     labels = tuple(Label(label.name, label.value) for label in score.labels)
     drawn = ErrorMap(score.map.png, score.map.high, score.map.meaning) if score.HasField("map") else None
-    return Score(score.value, labels, drawn)
+    verdict = _verdict_from(score.taste) if score.HasField("taste") else None
+    return Score(score.value, labels, drawn, verdict)
+
+
+def _verdict_from(taste: scores_pb2.TasteVerdict) -> TasteVerdict:
+    why_unsure = taste.why_unsure or ("not sure" if taste.unsure else "")
+    return TasteVerdict(taste.version, taste.opinion, taste.sd, taste.percentile, why_unsure)
 
 
 def _code_from(number: int) -> Code:

@@ -68,6 +68,14 @@ def test_a_sample_sent_again_keeps_the_score_that_it_had() -> None:
     assert call.result[0].scores == {"ssim": Score(1.0), "psnr": Score(2.0)}
 
 
+def test_a_sample_sent_again_keeps_the_images_id_that_it_had() -> None:
+    call, first = score_call(b"a"), answer((1.0, FULL))
+    first.samples[0].image_id = "ab"
+    call.answered(first, now=0.0)
+    call.answered(answer((1.0, FULL)), now=1.0)
+    assert call.result[0].image_id == "ab"
+
+
 def test_errors_name_samples_as_the_caller_sent_them() -> None:
     call = score_call(b"a", b"b")
     call.answered(answer((1.0, 1.0), (FULL, FULL)), now=0.0)

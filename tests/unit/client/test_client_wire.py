@@ -10,9 +10,9 @@ from google.rpc.error_details_pb2 import BadRequest, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc.aio import AioRpcError, Metadata
 
-from beholder.client import Normalisation, wire
+from beholder.client import Normalisation, Result, wire
 from beholder.errors import CODES, BeholderError, CapacityError, Code, InvalidSample, QueueFull, ScoringFailed, code_of
-from beholder.types import Direction, EncodedImage, Kind, Label, Priority, RawImage, Sample, Score
+from beholder.types import Direction, EncodedImage, Kind, Label, Priority, RawImage, Sample, Score, TasteVerdict
 from beholder.v1 import samples_pb2, scorers_pb2, scores_pb2, scoring_service_pb2
 
 
@@ -66,7 +66,16 @@ def test_a_score_comes_back_with_its_labels() -> None:
     response = scoring_service_pb2.ScoreResponse(
         samples=[scores_pb2.SampleResult(results=[scores_pb2.ScorerResult(scorer="content", score=score)])]
     )
-    assert wire.outcomes_from(response, [0]) == [{"content": Score(0.5, (Label("cat", 0.25),))}]
+    assert wire.results_from(response, [0]) == [Result({"content": Score(0.5, (Label("cat", 0.25),))})]
+
+
+def test_a_verdict_of_a_taste_comes_back_with_the_images_id() -> None:
+    verdict = scores_pb2.TasteVerdict(version=3, opinion=0.5, sd=2.0, percentile=75.0, unsure=True, why_unsure="far")
+    score = scores_pb2.Score(value=0.5, taste=verdict)
+    sample = scores_pb2.SampleResult(results=[scores_pb2.ScorerResult(scorer="taste/ann", score=score)], image_id="ab")
+    (result,) = wire.results_from(scoring_service_pb2.ScoreResponse(samples=[sample]), [0])
+    assert result.image_id == "ab"
+    assert result["taste/ann"].taste == TasteVerdict(3, 0.5, 2.0, 75.0, "far")
 
 
 @pytest.mark.parametrize("kind", CODES)
@@ -135,8 +144,10 @@ def test_a_ranking_keeps_the_places_and_the_candidates_without_a_total() -> None
     best.parts.add(contribution=2.0, result=scores_pb2.ScorerResult(scorer="ssim", score=scores_pb2.Score(value=1)))
     failed = scores_pb2.Error(code=scores_pb2.ERROR_CODE_INTERNAL, message="oh")
     last.parts.add(result=scores_pb2.ScorerResult(scorer="ssim", error=failed))
+    best.image_id = "ab"
     first, second = wire.ranking_from(ranking)
     assert (first.index, first.total, first.contributions, first.result["ssim"]) == (1, 2.0, {"ssim": 2.0}, Score(1.0))
+    assert (first.image_id, first.result.image_id, second.image_id) == ("ab", "ab", "")
     assert (second.index, second.total, second.contributions) == (0, None, {})
     assert isinstance(second.result.errors["ssim"], ScoringFailed)
 

@@ -130,6 +130,18 @@ def test_after_the_last_retry_the_refusal_is_the_result() -> None:
     assert isinstance(result.errors["ssim"], QueueFull)
 
 
+def test_a_sample_that_was_sent_again_keeps_the_images_id_that_it_had() -> None:
+    it = stream(retries=1)
+    it.handle(offered(0), 0.0)
+    it.due(0.0)
+    first = answered(0, FULL)
+    first.response.response.samples[0].image_id = "ab"
+    it.handle(first, 0.0)
+    it.due(1.0)
+    it.handle(answered(0, 0.5), 1.0)
+    assert only(it)[1].image_id == "ab"
+
+
 def test_a_bad_sample_is_not_sent_again() -> None:
     it = stream()
     it.handle(offered(7), 0.0)
