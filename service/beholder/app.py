@@ -9,14 +9,15 @@ import platform
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 import beholder
 from beholder.clock import monotonic
-from beholder.config import Config, split_address
+from beholder.config import MIB, Config, split_address
+from beholder.engine.embed import Embeddings
 from beholder.engine.engine import Engine
 from beholder.errors import ConfigError
 from beholder.metrics import Metrics
@@ -24,8 +25,13 @@ from beholder.rpc.health import POLL_S, Health
 from beholder.rpc.server import build_server, listen
 from beholder.runtime.device import choose_device
 from beholder.runtime.session import Device
-from beholder.scoring.catalog import load_catalog, shipped_models
+from beholder.scoring.catalog import Catalog, load_catalog, shipped_models
 from beholder.scoring.load import Loaded, load_scorers
+from beholder.taste.eye import encoders_with_background, load_eyes
+from beholder.taste.learned import Learned
+from beholder.taste.open import open_store
+from beholder.taste.store import Limits
+from beholder.taste.tastes import Tastes
 
 log = logging.getLogger(__name__)
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -41,13 +47,35 @@ class Service:
     metrics: Metrics
     engine: Engine
     loaded: Loaded
+    embeddings: Embeddings
+    tastes: Tastes | None
+    """None where the operator named no store."""
+
+    def start(self) -> None:
+        """Warm up, then let requests in; blocks.
+
+        Raises:
+            Exception: a graph failed on its warm-up, or the store can't be read.
+        """
+        if self.tastes:
+            self.tastes.learned.start()
+        self.engine.start()
+
+    def stop(self) -> None:
+        """Stop the threads, after the batches that run, and let go of the store."""
+        self.engine.stop()
+        if self.tastes:
+            self.tastes.stop()
 
 
-def build(config: Config) -> Service:
-    """Load the scorers and build the engine; it takes requests after `engine.start()`.
+def build(config: Config, encoders: Sequence[str] = ()) -> Service:
+    """Load the scorers, open the store of tastes and build the engine; it takes requests after `start()`.
+
+    Args:
+        encoders: names of encoders that are wanted for themselves.
 
     Raises:
-        ConfigError: a setting, a scorer folder, a model file or the device is wrong.
+        ConfigError: a setting, a scorer folder, a model file, the device or the store is wrong.
     """
     cores = usable_cores()
     runners = config.runners or max(1, cores // config.intra_op_threads)
@@ -55,10 +83,29 @@ def build(config: Config) -> Service:
     metrics = Metrics()
     device = choose_device(config.device, config.device_id, config.intra_op_threads)
     catalog = load_catalog([Path(folder) for folder in config.models] or [shipped_models()])
-    loaded = load_scorers(catalog, config.scorers, device, config.max_batch_rows)
+    if config.taste_store:
+        encoders = [*encoders, *encoders_with_background(catalog, config.taste_backgrounds)]
+    loaded = load_scorers(catalog, config.scorers, device, config.max_batch_rows, encoders=encoders)
     engine = Engine(catalog, loaded, config, device.kind, monotonic, metrics)
     _describe(loaded, device, metrics)
-    return Service(config, metrics, engine, loaded)
+    embeddings = Embeddings(engine, config.max_samples)
+    return Service(config, metrics, engine, loaded, embeddings, _tastes(catalog, loaded, embeddings, config, metrics))
+
+
+def _tastes(
+    catalog: Catalog, loaded: Loaded, embeddings: Embeddings, config: Config, metrics: Metrics
+) -> Tastes | None:
+    if not config.taste_store:
+        return None
+    eyes = load_eyes(catalog, loaded, config.taste_backgrounds, config.taste_priors)
+    if config.taste_encoder not in eyes:
+        found = ", ".join(eyes) or "none: run `beholder export`"
+        raise ConfigError(f"taste_encoder: no encoder {config.taste_encoder!r} that tastes can use; there are: {found}")
+    limits = Limits(config.max_tastes, config.max_taste_images, config.max_taste_choices, config.max_taste_mb)
+    store = open_store(config.taste_store, limits)
+    learned = Learned(store, eyes, monotonic, metrics, config.taste_memory_mb * MIB, config.taste_poll_s)
+    keeps_images = config.taste_images == "keep"
+    return Tastes(store, learned, eyes, config.taste_encoder, embeddings, keeps_images=keeps_images)
 
 
 def usable_cores(quota: Path = CPU_QUOTA) -> int:
@@ -87,13 +134,13 @@ async def _serve(service: Service) -> None:
     engine, metrics, config = service.engine, service.metrics, service.config
     health = Health(engine, metrics)
     await health.start()
-    server = build_server(engine, health, config, metrics)
+    server = build_server(engine, service.tastes, health, config, metrics)
     address = listen(server, config.address)
     stopping = asyncio.Event()
     _on_signal(_leave)  # nobody was let in yet
     with _metrics_server(metrics, config.metrics_address) as metrics_address:
         await server.start()
-        await asyncio.to_thread(engine.start)
+        await asyncio.to_thread(service.start)
         _on_signal(stopping.set)
         await health.serve()
         _welcome(service, address, metrics_address)
@@ -108,7 +155,7 @@ async def _serve(service: Service) -> None:
         if not await asyncio.to_thread(engine.drain, config.drain_s):
             log.warning("some calls were still in flight after %g s; they end with UNAVAILABLE", config.drain_s)
         await asyncio.sleep(GRACE_S)
-        stop = asyncio.create_task(asyncio.to_thread(engine.stop))
+        stop = asyncio.create_task(asyncio.to_thread(service.stop))
         await asyncio.wait([stop], timeout=GRACE_S)  # a batch that is stuck is not waited for
         log.info("stopped")
     _leave()

@@ -45,6 +45,19 @@ class Config:
     max_image_mb: float = _setting(16.0, "MiB of one encoded image", 0.001, 2047.0)
     max_image_mpx: float = _setting(40.0, "megapixels of one image, checked before it is decoded", 0.001, 1000.0)
     cache_mb: int = _setting(64, "MiB of embeddings and results kept for repeated images; 0: off", 0, 1_000_000)
+    taste_store: str = _setting("", "file or postgresql:// address that keeps tastes; empty: no tastes")
+    taste_encoder: str = _setting("efficientnet-lite0", "encoder of new tastes that name none")
+    taste_backgrounds: tuple[str, ...] = _setting((), "background files of encoders that ship none, separated by ':'")
+    taste_priors: tuple[str, ...] = _setting((), "files of what most people like, one for an encoder, separated by ':'")
+    taste_images: str = _setting(
+        "forget", "keep, or forget: whether images of opinions are stored", choices=("forget", "keep")
+    )
+    taste_memory_mb: int = _setting(512, "MiB of learned tastes kept in memory", 1, 1_000_000)
+    taste_poll_s: float = _setting(0.5, "how often to look for what other replicas write", 0.01, 60.0)
+    max_tastes: int = _setting(100_000, "tastes in the store", 1, 100_000_000)
+    max_taste_images: int = _setting(10_000, "images of one taste", 1, 1_000_000)
+    max_taste_choices: int = _setting(100_000, "choices of one taste", 1, 100_000_000)
+    max_taste_mb: int = _setting(1024, "MiB of one taste's images, where they are kept", 1, 1_000_000)
     drain_delay_s: float = _setting(0.0, "on SIGTERM, how long to serve on as NOT_SERVING", 0.0, 3600.0)
     drain_s: float = _setting(30.0, "on SIGTERM, how long calls in flight may take to finish", 0.0, 3600.0)
     log_level: str = _setting("info", "debug, info, warning or error", choices=("debug", "info", "warning", "error"))
@@ -88,7 +101,7 @@ def split_address(address: str, name: str = "address") -> tuple[str, int]:
 def _parse(spec: dataclasses.Field[Any], text: str) -> Any:
     kind: Any = type(spec.default)
     if kind is tuple:
-        separator = ":" if spec.name == "models" else ","
+        separator = "," if spec.name == "scorers" else ":"
         return tuple(part.strip() for part in text.split(separator) if part.strip())
     try:
         return kind(text)

@@ -23,12 +23,14 @@ from beholder.client.sync_stream import feed
 from beholder.config import Config
 from beholder.engine.engine import Engine
 from beholder.engine.job import Job
-from beholder.errors import BeholderError, InputError
+from beholder.errors import BeholderError, InputError, ScorerNotExported
 from beholder.rpc import convert
+from beholder.rpc.finding import Finder
 from beholder.scoring import rank as ranking
 from beholder.scoring.asked import Scorer
-from beholder.scoring.catalog import Catalog, load_catalog, shipped_models
+from beholder.scoring.catalog import Catalog, load_catalog, nearest, shipped_models
 from beholder.scoring.spec import ScorerSpec
+from beholder.taste.scorer import judged_among
 from beholder.types import Normalisation, Outcome, Priority
 
 
@@ -62,16 +64,18 @@ class Embedded:
 
     Args:
         config: settings of the engine; None means the defaults. Those of the wire have no effect.
+        encoders: names of encoders that `embed` is to be asked for.
         timeout_s: deadline of a call that names none; what already runs then is still waited for.
 
     Raises:
         ConfigError: a setting, scorer folder or model file is wrong.
     """
 
-    def __init__(self, config: Config | None = None, *, timeout_s: float = 30.0) -> None:
-        self._engine = app.build(config or Config()).engine
+    def __init__(self, config: Config | None = None, *, encoders: Sequence[str] = (), timeout_s: float = 30.0) -> None:
+        self._service = app.build(config or Config(), encoders)
+        self._engine, self._finder = self._service.engine, Finder(self._service.engine, self._service.tastes)
         self._timeout_s = timeout_s
-        self._engine.start()
+        self._service.start()
 
     def score(
         self,
@@ -154,6 +158,7 @@ class Embedded:
         compared = None if reference is None else read_image(reference, "reference")
         images = [read_image(image, f"candidates[{index}]") for index, image in enumerate(images_of(candidates))]
         results = ask.begin([types.Sample(image, compared, prompt) for image in images]).wait()
+        results = judged_among(ask.scorers, results)
         return [
             Ranked(
                 place.index,
@@ -163,6 +168,20 @@ class Embedded:
             )
             for place in ranking.rank(results, weights, directions, normalisation)
         ]
+
+    def embed(self, images: Sequence[ImageLike], encoder: str) -> list[types.F32 | BeholderError]:
+        """Return an encoder's embedding of each image, shape (D,), or why it has none.
+
+        Raises:
+            ScorerNotExported: the encoder is not loaded; name it when this is built.
+        """
+        graph = self._service.loaded.graphs.get(encoder)
+        if graph is None or encoder not in self._engine.catalog.encoders:
+            loaded = self._service.loaded.graphs.keys() & self._engine.catalog.encoders.keys()
+            raise ScorerNotExported(f"no encoder {encoder!r} is loaded{nearest(encoder, loaded)}", "encoder")
+        offered = [offer(image, index) for index, image in enumerate(images)]
+        read = [sample.candidate if isinstance(sample, types.Sample) else sample for sample in offered]
+        return self._service.embeddings.embed(read, graph, self._timeout_s)
 
     def scorers(self) -> list[ScorerInfo]:
         """Describe all scorers, without their cards."""
@@ -182,8 +201,8 @@ class Embedded:
         return any(not self._engine.not_ready_reason(name) for name in self._engine.catalog.scorers)
 
     def close(self) -> None:
-        """Stop the engine's threads, after what runs."""
-        self._engine.stop()
+        """Stop the threads, after what runs."""
+        self._service.stop()
 
     def __enter__(self) -> Self:
         return self
@@ -203,8 +222,7 @@ class Embedded:
         explain: bool = False,
     ) -> _Ask:
         names = [scorers] if isinstance(scorers, str) else scorers
-        names = self._engine.catalog.names(names, panel)
-        found = [self._engine.scorer(name, f"scorers[{place}]", explain=explain) for place, name in enumerate(names)]
+        found = self._finder.find(names, panel, explain=explain)
         wanted_s = self._timeout_s if timeout_s is None else timeout_s
         return _Ask(self._engine, found, priority, wanted_s, request_id)
 

@@ -35,7 +35,7 @@ class Metrics:
         )
         self.stage_seconds = make.histogram(
             "stage_duration_seconds",
-            "Time in each stage: decode and prepare for an image, queue for a row, run and head for a batch.",
+            "Time in each stage: decode and prepare for an image, queue for a row, run and head for a batch, fit for a taste.",
             LATENCY_BUCKETS_S,
             "stage",
             "graph",
@@ -51,6 +51,9 @@ class Metrics:
         self.input_bytes = make.counter("input_bytes", "Bytes of images received.")
         self.cache_lookups = make.counter("cache_lookups", "Look-ups in the output cache.", "graph", "result")
         self.cache_bytes = make.gauge("cache_bytes", "Bytes that the output cache holds.")
+        self.taste_lookups = make.counter("taste_lookups", "Tastes asked, by whether they were in memory.", "result")
+        self.tastes_in_memory = make.gauge("tastes_in_memory", "Tastes that are learned and in memory.")
+        self.taste_memory_bytes = make.gauge("taste_memory_bytes", "Bytes that learned tastes hold.")
         self.load_seconds = make.gauge("graph_load_seconds", "Time to read, check and load a graph.", "graph")
         self.provider = make.gauge("provider_info", "1 for the provider that a graph runs on.", "graph", "provider")
         self.scorer_info = make.gauge(

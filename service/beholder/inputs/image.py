@@ -109,6 +109,13 @@ def digest(image: Image) -> bytes:
     return named.digest()
 
 
+def encode_png(pixels: U8) -> bytes:
+    """Return pixels of shape (H, W, 3) as a PNG file, which loses nothing of them."""
+    file = io.BytesIO()
+    Pillow.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
 def _check_raw(pixels: U8, limits: Limits) -> None:
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ValueError(f"has raw pixels of {pixels.dtype} {pixels.shape}; want uint8 (height, width, 3)")

@@ -7,9 +7,20 @@ import numpy as np
 from google.protobuf.duration_pb2 import Duration
 
 from beholder.errors import BeholderError, CapacityError, InputError, InvalidSample, code_of
+from beholder.scoring.asked import Scorer
 from beholder.scoring.rank import Ranked
 from beholder.scoring.spec import ScorerSpec
-from beholder.types import EncodedImage, Image, Normalisation, Outcome, Priority, RawImage, Sample, SampleResult
+from beholder.types import (
+    EncodedImage,
+    Image,
+    Normalisation,
+    Outcome,
+    Priority,
+    RawImage,
+    Sample,
+    SampleResult,
+    TasteVerdict,
+)
 from beholder.v1 import samples_pb2, scorers_pb2, scores_pb2, scoring_service_pb2
 
 PRIORITIES = {
@@ -118,24 +129,41 @@ def result_to(scorer: str, outcome: Outcome) -> scores_pb2.ScorerResult:
     score = scores_pb2.Score(value=outcome.value, labels=labels)
     if outcome.map:
         score.map.png, score.map.high, score.map.meaning = outcome.map.png, outcome.map.high, outcome.map.meaning
+    if outcome.taste:
+        score.taste.CopyFrom(_verdict(outcome.taste))
     return scores_pb2.ScorerResult(scorer=scorer, score=score)
 
 
-def results_to(results: Sequence[SampleResult]) -> scoring_service_pb2.ScoreResponse:
+def _verdict(verdict: TasteVerdict) -> scores_pb2.TasteVerdict:
+    return scores_pb2.TasteVerdict(
+        version=verdict.version,
+        opinion=verdict.opinion,
+        sd=verdict.sd,
+        percentile=verdict.percentile,
+        unsure=verdict.unsure,
+        why_unsure=verdict.why_unsure,
+    )
+
+
+def results_to(results: Sequence[SampleResult], image_ids: Sequence[str]) -> scoring_service_pb2.ScoreResponse:
     """Write the results of a request."""
     return scoring_service_pb2.ScoreResponse(
         samples=[
-            scores_pb2.SampleResult(results=[result_to(name, outcome) for name, outcome in result.items()])
-            for result in results
+            scores_pb2.SampleResult(
+                results=[result_to(name, outcome) for name, outcome in result.items()], image_id=image_id
+            )
+            for result, image_id in zip(results, image_ids, strict=True)
         ]
     )
 
 
-def ranking_to(ranking: Sequence[Ranked], results: Sequence[SampleResult]) -> scoring_service_pb2.RankResponse:
+def ranking_to(
+    ranking: Sequence[Ranked], results: Sequence[SampleResult], image_ids: Sequence[str]
+) -> scoring_service_pb2.RankResponse:
     """Write a ranking with the parts of each total."""
     response = scoring_service_pb2.RankResponse()
     for ranked in ranking:
-        candidate = response.ranking.add(index=ranked.index, total=ranked.total)
+        candidate = response.ranking.add(index=ranked.index, total=ranked.total, image_id=image_ids[ranked.index])
         for name, outcome in results[ranked.index].items():
             result = result_to(name, outcome)
             if result.HasField("error"):
@@ -174,6 +202,23 @@ def scorer_to(spec: ScorerSpec, not_ready_reason: str, card: str = "") -> scorer
         ready=not not_ready_reason,
         not_ready_reason=not_ready_reason,
         draws=spec.map is not None,
+    )
+
+
+def taste_scorer_to(scorer: Scorer) -> scorers_pb2.Scorer:
+    """Describe a taste as a scorer."""
+    image = scorer.graph.image
+    return scorers_pb2.Scorer(
+        name=scorer.spec.name,
+        version=1,
+        kind=scorers_pb2.KIND_TASTE,
+        direction=scorers_pb2.DIRECTION_HIGHER_IS_BETTER,
+        range_min=0.0,
+        range_max=1.0,
+        summary="P(like) as learned from what one person said of other images.",
+        inputs=scorers_pb2.Inputs(min_side_px=image.min_side_px, max_side_px=image.max_side_px or 0),
+        encoder=scorer.graph.name,
+        ready=True,
     )
 
 

@@ -1,19 +1,29 @@
 """ScorerService: tells what the server can score with."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
 from beholder.engine.engine import Engine
 from beholder.errors import InvalidSample
 from beholder.metrics import Metrics
 from beholder.rpc import convert
 from beholder.rpc.call import Context, answering
+from beholder.rpc.finding import Finder
+from beholder.taste.scorer import name_in
 from beholder.v1 import scorer_service_pb2 as pb
 from beholder.v1 import scorer_service_pb2_grpc as pb_grpc
 
 
 class ScorerServicer(pb_grpc.ScorerServiceServicer):
-    """Answers ListScorers and GetScorer from the engine's catalogue."""
+    """Answers ListScorers and GetScorer from the engine's catalogue, and GetScorer of a taste from its store.
 
-    def __init__(self, engine: Engine, metrics: Metrics) -> None:
-        self._engine = engine
+    Args:
+        threads: where tastes are read.
+    """
+
+    def __init__(self, engine: Engine, finder: Finder, threads: ThreadPoolExecutor, metrics: Metrics) -> None:
+        self._engine, self._finder, self._threads = engine, finder, threads
         self._metrics = metrics
 
     async def ListScorers(self, request: pb.ListScorersRequest, context: Context) -> pb.ListScorersResponse:  # noqa: N802, D102
@@ -29,6 +39,10 @@ class ScorerServicer(pb_grpc.ScorerServiceServicer):
         async with answering("GetScorer", context, self._engine.clock, self._metrics):
             if not request.name:
                 raise InvalidSample("a scorer's name is required", "name")
+            if name_in(request.name) is not None:
+                find = partial(self._finder.find_one, request.name, "name")
+                scorer = await asyncio.get_running_loop().run_in_executor(self._threads, find)
+                return pb.GetScorerResponse(scorer=convert.taste_scorer_to(scorer))
             spec = self._engine.catalog.scorer(request.name)
             reason = self._engine.not_ready_reason(spec.name)
             return pb.GetScorerResponse(scorer=convert.scorer_to(spec, reason, spec.card))

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from beholder.config import MIB
@@ -11,8 +13,10 @@ from beholder.errors import BeholderError, InputError, InvalidSample
 from beholder.metrics import Metrics
 from beholder.rpc import convert
 from beholder.rpc.call import Context, answering, counted, deadline_of
+from beholder.rpc.finding import Finder, image_ids
 from beholder.scoring.asked import Scorer
 from beholder.scoring.rank import rank
+from beholder.taste.scorer import judged_among
 from beholder.types import Priority, Sample, SampleResult, Score
 from beholder.v1 import scoring_service_pb2 as pb
 from beholder.v1 import scoring_service_pb2_grpc as pb_grpc
@@ -30,12 +34,21 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
     """Answers Score, ScoreStream and Rank.
 
     Args:
+        threads: where tastes are read that are not in memory.
         default_timeout_s: deadline of calls that bring none.
         max_message_bytes: of an answer.
     """
 
-    def __init__(self, engine: Engine, default_timeout_s: float, max_message_bytes: int, metrics: Metrics) -> None:
-        self._engine = engine
+    def __init__(
+        self,
+        engine: Engine,
+        finder: Finder,
+        threads: ThreadPoolExecutor,
+        default_timeout_s: float,
+        max_message_bytes: int,
+        metrics: Metrics,
+    ) -> None:
+        self._engine, self._finder, self._threads = engine, finder, threads
         self._default_timeout_s = default_timeout_s
         self._max_answer_bytes = max_message_bytes - FRAME_BYTES
         self._metrics = metrics
@@ -69,7 +82,7 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
         samples = convert.samples_from(request.samples)
         priority = convert.PRIORITIES.get(request.priority)
         results = await self._results(samples, scorers, deadline_s, priority, request_id, request.explain)
-        response = convert.results_to(results)
+        response = convert.results_to(results, image_ids(samples, scorers))
         self._check_size(response.ByteSize())
         return response
 
@@ -100,11 +113,15 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
                 samples.append(error)
         priority = convert.PRIORITIES.get(request.priority)
         results = await self._results(samples, scorers, deadline_s, priority, request_id)
-        return convert.ranking_to(rank(results, weights, directions, normalisation), results)
+        results = judged_among(scorers, results)
+        ranking = rank(results, weights, directions, normalisation)
+        return convert.ranking_to(ranking, results, image_ids(samples, scorers))
 
     async def _find(self, names: Sequence[str], panel: str = "", explain: bool = False) -> list[Scorer]:
-        names = self._engine.catalog.names(names, panel)
-        return [self._engine.scorer(name, f"scorers[{place}]", explain=explain) for place, name in enumerate(names)]
+        find = partial(self._finder.find, names, panel, explain=explain)
+        if self._finder.has_to_read(names):
+            return await asyncio.get_running_loop().run_in_executor(self._threads, find)
+        return find()
 
     async def _results(
         self,

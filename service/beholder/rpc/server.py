@@ -1,6 +1,7 @@
 """The gRPC server: its options, its services, its address."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -10,22 +11,45 @@ from beholder.config import MIB, Config, split_address
 from beholder.engine.engine import Engine
 from beholder.errors import ConfigError
 from beholder.metrics import Metrics
+from beholder.rpc.finding import Finder
 from beholder.rpc.health import Health
 from beholder.rpc.scorer_servicer import ScorerServicer
 from beholder.rpc.scoring_servicer import ScoringServicer
-from beholder.v1 import scorer_service_pb2, scorer_service_pb2_grpc, scoring_service_pb2, scoring_service_pb2_grpc
+from beholder.rpc.taste_calls import TasteCalls
+from beholder.rpc.taste_servicer import TasteServicer
+from beholder.taste.tastes import Tastes
+from beholder.v1 import (
+    scorer_service_pb2,
+    scorer_service_pb2_grpc,
+    scoring_service_pb2,
+    scoring_service_pb2_grpc,
+    taste_service_pb2,
+    taste_service_pb2_grpc,
+)
+
+STORE_THREADS = 16
+"""Calls that read or write tastes at the same time."""
 
 
-def build_server(engine: Engine, health: Health, config: Config, metrics: Metrics) -> grpc.aio.Server:
+def build_server(
+    engine: Engine, tastes: Tastes | None, health: Health, config: Config, metrics: Metrics
+) -> grpc.aio.Server:
     """Register all services; nothing listens yet."""
     server = grpc.aio.server(options=_options(config))
-    scoring = ScoringServicer(engine, config.default_timeout_s, config.max_message_mb * MIB, metrics)
+    finder, threads = Finder(engine, tastes), ThreadPoolExecutor(STORE_THREADS, "store")
+    default_s, max_bytes = config.default_timeout_s, config.max_message_mb * MIB
+    scoring = ScoringServicer(engine, finder, threads, default_s, max_bytes, metrics)
     scoring_service_pb2_grpc.add_ScoringServiceServicer_to_server(scoring, server)
-    scorer_service_pb2_grpc.add_ScorerServiceServicer_to_server(ScorerServicer(engine, metrics), server)
+    scorer_service_pb2_grpc.add_ScorerServiceServicer_to_server(
+        ScorerServicer(engine, finder, threads, metrics), server
+    )
+    telling = TasteServicer(TasteCalls(tastes, config.max_samples), threads, default_s, engine.clock, metrics)
+    taste_service_pb2_grpc.add_TasteServiceServicer_to_server(telling, server)
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
     names = [
         scoring_service_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name,
         scorer_service_pb2.DESCRIPTOR.services_by_name["ScorerService"].full_name,
+        taste_service_pb2.DESCRIPTOR.services_by_name["TasteService"].full_name,
         health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
         reflection.SERVICE_NAME,
     ]

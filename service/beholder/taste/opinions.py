@@ -67,3 +67,8 @@ class Taste:
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     choices: Sequence[Choice] = ()
     embeddings: Mapping[str, F32] = field(default_factory=dict)
+
+    @property
+    def opinions(self) -> tuple[Opinion, ...]:
+        """All that was told."""
+        return (*self.verdicts.values(), *self.choices)

@@ -1,4 +1,4 @@
-"""Measures what tastes cost to serve: PYTHONPATH=tests python -m bench.taste.serving --output .cache/taste/serving.json.
+"""Measures what tastes cost to serve: PYTHONPATH=tests python -m bench.taste.serving --output serving.json.
 
 An engine and a store in this process; rounds of the bare encoder and of tastes alternate on the same images, each image
 asked of a taste of its own, the cache off. Prints and writes; judges nothing.
@@ -85,7 +85,7 @@ def measure(service: app.Service, eye: Eye, arguments: argparse.Namespace) -> li
     pool = np.stack([row for row in found if isinstance(row, np.ndarray)])
     rows = [_row("tastes in memory", arguments.tastes, ""), _row("likes and as many dislikes of each", TOLD, "")]
     rows += _filled(service, eye, pool, arguments.tastes, rng)
-    rows += _costs(service, eye, images, arguments, rng)
+    rows += _costs(service, eye, images, arguments)
     for count in (5, 25, 250):
         taste = told("one", eye, pool, count, rng)
         times = [_timed(taste, eye) for _ in range(FIT_TIMES)]
@@ -194,8 +194,8 @@ def main() -> None:
         finally:
             service.stop()
     about = (
-        f"One process, {service.config.runners} cores, encoder `{arguments.encoder}`, 512x512 JPEGs, the cache off; rounds of "
-        f"{arguments.rows} images, each asked of a taste of its own, alternate with rounds of the bare encoder."
+        f"One process, {service.config.runners} cores, encoder `{arguments.encoder}`, 512x512 JPEGs, the cache off; "
+        f"rounds of {arguments.rows} images, each asked of its own taste, alternate with rounds of the bare encoder."
     )
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,57 @@
+"""What a request names, found: scorers of the catalogue, and tastes."""
+
+from collections.abc import Sequence
+
+from beholder.engine.engine import Engine
+from beholder.errors import InputError, TasteNotServed
+from beholder.inputs.image import digest
+from beholder.scoring.asked import Scorer
+from beholder.taste.scorer import name_in
+from beholder.taste.tastes import Tastes
+from beholder.types import Kind, Sample
+
+NO_STORE = "this server keeps no tastes: start it with BEHOLDER_TASTE_STORE=FILE"
+
+
+class Finder:
+    """Finds what can be asked.
+
+    Args:
+        tastes: None where none are kept.
+    """
+
+    def __init__(self, engine: Engine, tastes: Tastes | None) -> None:
+        self._engine, self._tastes = engine, tastes
+
+    def has_to_read(self, names: Sequence[str]) -> bool:
+        """Tell whether `find` may block: a taste is asked that is not in memory."""
+        tastes = [name for name in map(name_in, names) if name is not None]
+        return self._tastes is not None and any(self._tastes.learned.remembered(name) is None for name in tastes)
+
+    def find(self, names: Sequence[str], panel: str = "", *, explain: bool = False) -> list[Scorer]:
+        """Return the scorers of a request, in the order of their names.
+
+        Raises:
+            InvalidSample: neither names nor a panel, or both; a name that comes twice.
+            ScorerNotFound: a name that nothing has.
+            ScorerNotExported: a scorer, or a taste, that can't be asked on this server.
+            StoreUnavailable: a taste can't be read just now.
+        """
+        asked = self._engine.catalog.names(names, panel)
+        return [self.find_one(name, f"scorers[{place}]", explain=explain) for place, name in enumerate(asked)]
+
+    def find_one(self, name: str, field: str, *, explain: bool = False) -> Scorer:
+        """Return one scorer; see `find`."""
+        taste = name_in(name)
+        if taste is None:
+            return self._engine.scorer(name, field, explain=explain)
+        if self._tastes is None:
+            raise TasteNotServed(NO_STORE, field)
+        return self._tastes.learned.scorer(taste, field)
+
+
+def image_ids(samples: Sequence[Sample | InputError], scorers: Sequence[Scorer]) -> list[str]:
+    """Return what opinions may call each candidate later; empty where no taste is asked, or there is no image."""
+    if not any(scorer.spec.kind is Kind.TASTE for scorer in scorers):
+        return [""] * len(samples)
+    return ["" if isinstance(sample, InputError) else digest(sample.candidate).hex() for sample in samples]
