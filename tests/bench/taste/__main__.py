@@ -43,8 +43,8 @@ def main() -> None:
     if not arguments.render:
         sets = all_people(arguments.shared)
         for name in arguments.encoder or _at_hand():
-            kept["encoders"][name] = measure(name, sets, arguments.shared / "data")
-    KEPT.write_text(compact(rounded(kept)) + "\n", encoding="utf-8")
+            kept["encoders"][name] = rounded(measure(name, sets, arguments.shared / "data"))
+    KEPT.write_text(compact(kept) + "\n", encoding="utf-8")
     write_report()
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from beholder.taste.background import Background, fit_background, read_background
-from bench.taste.changes import NUISANCES, PARTS
+from beholder.inputs.invisible import CHANGES, CORNERS
+from beholder.taste.background import NUISANCE_WEIGHT, Background, fit_background, read_background
 from bench.taste.eye import CATALOG, Eye
 
 
@@ -21,9 +21,10 @@ class Backgrounds:
         self._shipped, self._digest = CATALOG.encoders[name].folder / "background.npz", digest
         paths = paths_of(data)
         plain = eye.see("background", paths)
-        parts = [eye.see(f"background {part}", paths, change) for part, change in PARTS.items()]
+        parts = [eye.see(f"background {corner}", paths, change) for corner, change in CORNERS.items()]
         self._embeddings = np.concatenate([plain, *parts])
-        seen = [eye.see(f"background {name}", paths, change) for name, change in NUISANCES.items()]
+        self._contents = np.tile(np.arange(len(paths)), 1 + len(parts))
+        seen = [eye.see(f"background {name}", paths, change) for name, change in CHANGES.items()]
         self._nuisances = np.concatenate([changed - plain for changed in seen])
 
     @property
@@ -37,7 +38,13 @@ class Backgrounds:
 
     def blind(self, weight: float) -> Background:
         """Return one fitted here whose metric has the nuisance covariance so many times."""
-        return self._fit(nuisance_weight=weight)
+        return self._fit(weight)
 
-    def _fit(self, **options: float) -> Background:
-        return fit_background(self._embeddings, self._nuisances, encoder_digest=self._digest, **options)
+    def _fit(self, nuisance_weight: float = NUISANCE_WEIGHT) -> Background:
+        return fit_background(
+            self._embeddings,
+            self._nuisances,
+            encoder_digest=self._digest,
+            contents=self._contents,
+            nuisance_weight=nuisance_weight,
+        )

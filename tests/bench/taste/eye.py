@@ -5,17 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from beholder.inputs import steps
+from beholder.inputs import invisible, steps
 from beholder.inputs.image import Limits, decode
+from beholder.inputs.invisible import Change
 from beholder.runtime.ort import open_session
 from beholder.runtime.session import Device, Session
 from beholder.scoring.catalog import load_catalog
 from beholder.scoring.spec import ImageSpec
 from beholder.types import F32, U8, EncodedImage
 from bench.taste import changes
-from bench.taste.changes import Change
 
 REPO = Path(__file__).resolve().parents[3]
 CACHE = REPO / ".cache" / "taste"
@@ -39,7 +38,8 @@ class Eye:
     def see(self, name: str, paths: Sequence[Path], change: Change | None = None) -> F32:
         """Return (N, D) of pictures as they are or changed; `name` tells the change from others."""
         key = hashlib.sha256(repr([(path.name, path.stat().st_size) for path in paths]).encode())
-        key.update(Path(changes.__file__).read_bytes() if change else b"")
+        for module in (invisible, changes) if change else ():
+            key.update(Path(str(module.__file__)).read_bytes())
         file = CACHE / self.folder / f"{name} {key.hexdigest()[:8]}.npy".replace(" ", "_").replace(":", "")
         if not file.exists():
             rows = np.stack([self._see(path, change) for path in paths])
@@ -50,7 +50,7 @@ class Eye:
     def _see(self, path: Path, change: Change | None) -> F32:
         pixels = decode(EncodedImage(path.read_bytes()), LIMITS, path.name)
         if change:
-            pixels = np.asarray(change(Image.fromarray(pixels)))
+            pixels = change(pixels)
         return self._embed(steps.apply(self._image.steps, pixels))
 
     def _embed(self, prepared: U8) -> F32:

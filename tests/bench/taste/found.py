@@ -62,10 +62,10 @@ class Found:
             rival: {n: self.against(BOTH, rival, n) for n in self.counts()} for rival in RIVALS if rival in self.ways()
         }
         if DEPARTING in self.ways():
-            alone = f"{POPULATION} alone, when the taste starts from it"
+            alone = f"{POPULATION} alone (where the taste starts from it)"
             found[alone] = {n: self.against(DEPARTING, POPULATION, n) for n in self.counts()}
-        for kind in (BOTH, LIKES):
-            even = f"always saying 0.5, by P(like) told {kind}"
+        for kind, told in ((BOTH, BOTH), (LIKES, "likes alone")):
+            even = f"always saying 0.5 (P(like), told {told})"
             found[even] = {n: self.better_than_even(kind, n) for n in self.kept["calibration"][kind]}
         return found
 

@@ -45,18 +45,23 @@ def counts_of(people: People) -> tuple[int, ...]:
 
 
 def splits(people: People, person: str, count: int) -> Iterator[tuple[Split, np.random.Generator]]:
-    """Yield the draws of n likes and n dislikes of a person, the same for whoever asks, and where chance goes on."""
-    opinion = people.opinions[person]
+    """Yield the draws of n likes and n dislikes of a person, the same for whoever asks, and where chance goes on.
+
+    Draws of one place have the same contents on each side for every count.
+    """
+    opinion, place = people.opinions[person], list(people.opinions).index(person)
     for repeat in range(people.splits):
-        rng = np.random.default_rng((list(people.opinions).index(person), count, repeat))
-        if split := _draw(people, opinion, count, rng):
+        contents = np.random.default_rng((place, repeat)).permutation(np.unique(people.contents))
+        rng = np.random.default_rng((place, repeat, count))
+        if split := _draw(people, opinion, contents, count, rng):
             yield split, rng
 
 
-def _draw(people: People, opinion: F64, count: int, rng: np.random.Generator) -> Split | None:
-    """Draw once; None where one side has too few."""
+def _draw(
+    people: People, opinion: F64, contents: NDArray[np.int64], count: int, rng: np.random.Generator
+) -> Split | None:
+    """Draw once from contents in their order; None where one side has too few."""
     is_paired = people.name == "viper"  # the same prompts are liked and disliked
-    contents = rng.permutation(np.unique(people.contents))
     shown = contents[:count] if is_paired else contents[: len(contents) // 2]
     inside = np.isin(people.contents, shown)
     liked = is_liked(opinion)

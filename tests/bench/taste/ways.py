@@ -1,13 +1,15 @@
 """The ways of learning that are compared: a taste told of in several ways, and what is simpler."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from beholder.taste.background import Background
-from beholder.taste.learner import Prior, fit
-from beholder.taste.opinions import Source
+from beholder.taste.crowd import Rating
+from beholder.taste.learner import fit
+from beholder.taste.population import fit_prior
+from beholder.taste.prior import Prior
 from beholder.types import F32
 from bench.taste import splits
 from bench.taste.people import People
@@ -27,12 +29,14 @@ class Seen:
     Attributes:
         embeddings: (N, D), and `z`: (N, K), projected by `background`.
         bare: (N, 1280), the bare encoder's; None where the embeddings are that.
+        priors: by who is left out and the rows that are known, each fitted once.
     """
 
     background: Background
     embeddings: F32
     z: F64
     bare: F32 | None
+    priors: dict[tuple[str, bytes], Prior] = field(default_factory=dict)
 
 
 def scores(people: People, person: str, split: Split, seen: Seen, rng: np.random.Generator) -> dict[str, F64]:
@@ -53,7 +57,8 @@ def scores(people: People, person: str, split: Split, seen: Seen, rng: np.random
         result[SAME_LOGISTIC] = logistic(rows, split)
     others = [other for other in people.opinions if other != person]
     if others:
-        prior = population(people, others, split.known, seen)
+        key = person, split.known.tobytes()
+        prior = seen.priors[key] = seen.priors.get(key) or population(people, others, split.known, seen)
         result[POPULATION] = seen.z @ prior.weights
         result[DEPARTING] = seen.z @ fit(told[BOTH], background, prior).weights
         result[ANOTHER] = seen.z @ _another(people, others, split, seen, rng)
@@ -62,16 +67,10 @@ def scores(people: People, person: str, split: Split, seen: Seen, rng: np.random
 
 def population(people: People, others: list[str], known: Rows, seen: Seen) -> Prior:
     """Return what the others like on average of the pictures on the examples' side, all of them rated by all."""
-    places = np.mean([_places(people.opinions[other][known]) for other in others], axis=0)
-    ratings = {int(row): (Source.RATING, float(value)) for row, value in zip(known, places, strict=True)}
-    return Prior(fit(splits.told(seen.embeddings, ratings), seen.background).weights)
-
-
-def _places(values: F64) -> F64:
-    """Return places from -1 to 1, equal ones shared."""
-    below = (values[:, None] > values[None]).mean(axis=1)
-    above = (values[:, None] < values[None]).mean(axis=1)
-    return np.asarray(below - above)
+    ratings = [
+        Rating(f"{row:064x}", float(people.opinions[other][row]), other) for other in others for row in map(int, known)
+    ]
+    return fit_prior(ratings, (), {f"{row:064x}": seen.embeddings[row] for row in map(int, known)}, seen.background)
 
 
 def _another(people: People, others: list[str], split: Split, seen: Seen, rng: np.random.Generator) -> F64:

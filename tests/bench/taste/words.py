@@ -34,7 +34,7 @@ def compared(found: Estimate) -> str:
 
 def percent(value: float) -> str:
     """Return a share in percent."""
-    return "-" if value != value else f"{100 * value:.1f} %"
+    return "-" if value != value else f"{100 * value:.{2 if 0 < value < 0.001 else 1}f} %"
 
 
 def outcomes(sets: Iterable[Found]) -> dict[int, list[str]]:
