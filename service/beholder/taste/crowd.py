@@ -67,19 +67,17 @@ class Crowd:
     won: F64
     chooser: Indices
 
-    def evidence(
-        self, among: Mask, *, trust: float = 1.0, only: int | None = None, less: int | None = None
-    ) -> Evidence:
+    def evidence(self, among: Mask, *, trust: float = 1.0, heard: Mask | None = None) -> Evidence:
         """Return what is said of some images, one row for each image rated and for each two compared.
 
         Args:
             among: (N,), which images; a choice counts where both are.
             trust: what one opinion weighs.
-            only: the person who is heard alone, and `less`: who is not heard.
+            heard: (people + 1,), who counts, the last for those who name nobody; absent, all do.
         """
-        heard, chosen = self._heard(self.rater, only, less), self._heard(self.chooser, only, less)
-        rows, mean, count = self._rated(heard & among[self.rated])
-        pairs, share, times = self._compared(chosen & among[self.first] & among[self.second])
+        heard = np.ones(len(self.people) + 1, dtype=np.bool_) if heard is None else heard
+        rows, mean, count = self._rated(heard[self.rater] & among[self.rated])
+        pairs, share, times = self._compared(heard[self.chooser] & among[self.first] & among[self.second])
         design = np.zeros((len(rows) + len(pairs), self.z.shape[1] + 1))
         design[: len(rows), :-1] = self.z[rows]
         design[: len(rows), -1] = 1.0
@@ -99,11 +97,6 @@ class Crowd:
         rows = np.flatnonzero(count)
         total = np.bincount(self.rated[kept], self.standard[kept], len(self.images))
         return rows, total[rows] / count[rows], count[rows]
-
-    @staticmethod
-    def _heard(people: Indices, only: int | None, less: int | None) -> Mask:
-        heard = np.ones(len(people), dtype=np.bool_) if only is None else people == only
-        return heard if less is None else heard & (people != less)
 
     def _compared(self, kept: Mask) -> tuple[Indices, F64, F64]:
         """Return each two images compared (P, 2), in how many of the times the first won, and the times."""

@@ -24,8 +24,8 @@ Folds = NDArray[np.intp]
 MIN_IMAGES = 10
 TRUSTS = (0.0001, 0.001, 0.01, 0.1, 1.0)
 """What one opinion may weigh beside one of the person whose taste is learned."""
-MAX_PEOPLE = 50
-"""So many people are left out in turn, those who said most."""
+MAX_TURNS = 20
+"""People are left out one by one, and where there are more, in so many groups."""
 _FOLDS = 5
 _INNER_FOLDS = 3
 _COMPARED = 1000
@@ -42,7 +42,7 @@ class Worth:
         right: the share of pairs of images held out told right: those compared, else those whose mean ratings differ.
         persons_right: the same of people held out too, of their own pairs; the mean over people.
         interval: half the width of the 95 % interval of that mean.
-        people: how many were left out in turn.
+        people: of how many, all who are named and of whom something can be told.
     """
 
     spearman: float | None
@@ -86,8 +86,8 @@ def worth_of(crowd: Crowd, background: Background) -> Worth:
     """Measure on images, and then on people too, that took no part."""
     folds = _folds(len(crowd.images), _FOLDS)
     correlations, right = list[tuple[float, int]](), list[tuple[float, float]]()
-    asked = _who_said_most(crowd)
-    of_people = np.zeros((len(asked), 2))
+    turns = _turns(len(crowd.people))
+    of_people = np.zeros((len(crowd.people), 2))
     for fold in range(_FOLDS):
         known, unknown = folds != fold, folds == fold
         if not _tells(crowd.evidence(known)):
@@ -98,11 +98,13 @@ def worth_of(crowd: Crowd, background: Background) -> Worth:
         if len(rows) > 2 and means.min() < means.max():
             correlations.append((spearman(crowd.z[rows] @ weights[:-1], means), len(rows)))
         right.append(_pairs_right(crowd.evidence(unknown), weights))
-        for at, person in enumerate(asked):
-            others = crowd.evidence(known, trust=trust, less=person)
+        for left_out in turns:
+            others = crowd.evidence(known, trust=trust, heard=~left_out)
             if _tells(others):
-                own = crowd.evidence(unknown, only=person)
-                of_people[at] += _pairs_right(own, weights_of(others, background))
+                weights = weights_of(others, background)
+                for person in np.flatnonzero(left_out):
+                    own = crowd.evidence(unknown, heard=np.arange(len(left_out)) == person)
+                    of_people[person] += _pairs_right(own, weights)
     heard = of_people[of_people[:, 1] > 0]
     shares = heard[:, 0] / heard[:, 1]
     return Worth(
@@ -168,12 +170,12 @@ def _pairs_right(asked: Evidence, weights: F64) -> tuple[float, float]:
     return float((gap > 0).sum() + (gap == 0).sum() / 2), float(gap.size)
 
 
-def _who_said_most(crowd: Crowd) -> list[int]:
-    said = np.bincount(crowd.rater[crowd.rater >= 0], minlength=len(crowd.people))
-    said = said + np.bincount(crowd.chooser[crowd.chooser >= 0], minlength=len(crowd.people))
-    if len(crowd.people) < 2:
+def _turns(people: int) -> list[Mask]:
+    """Return who is left out in each turn, (people + 1,): the last, nobody, is never."""
+    if people < 2:
         return []
-    return [int(at) for at in np.argsort(-said, kind="stable")[:MAX_PEOPLE]]
+    turn = np.append(_folds(people, min(people, MAX_TURNS)), -1)
+    return [turn == at for at in range(min(people, MAX_TURNS))]
 
 
 def _mean(sums: list[float], counts: list[float] | list[int]) -> float | None:
