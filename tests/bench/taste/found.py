@@ -9,6 +9,8 @@ from bench.taste.ways import ANOTHER, BOTH, DEPARTING, LIKES, LOGISTIC, NEAREST,
 
 RIVALS = (POPULATION, LOGISTIC, SAME_LOGISTIC, NEAREST, ANOTHER)
 """What a taste has to beat."""
+TOLD = {BOTH: BOTH, LIKES: "likes alone"}
+"""What was told where P(like) was measured, as readers are told."""
 EVEN_BRIER = 0.25
 """The squared error of always saying 0.5."""
 
@@ -64,7 +66,7 @@ class Found:
         if DEPARTING in self.ways():
             alone = f"{POPULATION} alone (where the taste starts from it)"
             found[alone] = {n: self.against(DEPARTING, POPULATION, n) for n in self.counts()}
-        for kind, told in ((BOTH, BOTH), (LIKES, "likes alone")):
+        for kind, told in TOLD.items():
             even = f"always saying 0.5 (P(like), told {told})"
             found[even] = {n: self.better_than_even(kind, n) for n in self.kept["calibration"][kind]}
         return found

@@ -8,9 +8,9 @@ from typing import Any
 from bench.scorer_report import table
 from bench.taste import figures, tables
 from bench.taste.eye import REPO
-from bench.taste.found import Found, sets_of
+from bench.taste.found import TOLD, Found, sets_of
 from bench.taste.statistics import estimate
-from bench.taste.tables import STEADY_GATE, TOLD
+from bench.taste.tables import STEADY_GATE
 from bench.taste.ways import AMONG, BOTH, LIKES
 from bench.taste.words import FEW_COUNTS, few, gate, outcomes, percent
 
@@ -231,18 +231,8 @@ def _calibration(sets: Sequence[Found]) -> Iterator[str]:
         "P. Brier: its mean squared error; 0.25 is what always saying 0.5 gets. Right: verdicts that agree with the "
         "person, among all, among those not called `unsure`, and among those called so."
     )
-    for kind in TOLD:
-        head = (
-            f"told {kind}" + (" alone" if kind == LIKES else ""),
-            "n",
-            "ECE",
-            "Brier",
-            "against 0.25",
-            "right",
-            "sure",
-            "unsure",
-            "share unsure",
-        )
+    for kind, told in TOLD.items():
+        head = (f"told {told}", "n", "ECE", "Brier", "against 0.25", "right", "sure", "unsure", "share unsure")
         yield from table(head, tables.calibration(sets, kind))
 
 

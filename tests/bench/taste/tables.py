@@ -11,7 +11,6 @@ from bench.taste.words import VERDICTS, cell, compared, percent
 
 ROW = Sequence[str]
 STEADY_GATE = 0.02
-TOLD = (BOTH, LIKES)
 COMPARED = (
     *((BOTH, rival) for rival in RIVALS),
     (BOTH, AMONG),
