@@ -266,12 +266,14 @@ def test_ten_thousand_images_are_one_write(ann: Store, capsys: pytest.CaptureFix
         lambda: ann.get("ann"),
         lambda: ann.write("ann", changes(dislike(5)), "b"),
         lambda: ann.changed_since(0),
-        lambda: ann.delete("ann", "c"),
+        lambda: ann.move("ann", "other-eye", "f" * 64, every.embeddings, "c"),
+        lambda: ann.write("ann", Changes(remove_verdicts=[image(n) for n in many[:9000]]), "d"),
+        lambda: ann.delete("ann", "e"),
     ):
         act()
         times.append(time.perf_counter())
     took = [f"{(end - start) * 1000:.1f}" for start, end in itertools.pairwise(times)]
-    what = ("write", "read", "tell one more", "ask for news", "delete")
+    what = ("write", "read", "tell one more", "ask for news", "move", "take 9000 back", "delete")
     with capsys.disabled():
         told = ", ".join(f"{name} {ms} ms" for name, ms in zip(what, took, strict=True))
         print(f"\n{type(ann).__name__}, 10,000 images of 1500 numbers: {told}")  # noqa: T201

@@ -81,11 +81,6 @@ def test_originals_have_a_limit_for_each_taste(open_it: Open) -> None:
     assert [it for it, _ in store.originals("ann")] == sorted([image(2), image(3)])
 
 
-def test_an_original_that_no_opinion_names_is_refused() -> None:
-    with pytest.raises(InvalidSample, match=f"image {image(2)}: an original, but no opinion"):
-        changes(like(1), originals=[1, 2])
-
-
 def test_few_originals_are_in_memory_at_a_time(ann: Store) -> None:
     for number in range(16):
         ann.write("ann", large(number, size=MIB), f"r{number}")

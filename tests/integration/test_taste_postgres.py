@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -101,6 +102,22 @@ def test_acknowledged_means_synced_even_where_the_operator_turned_that_off(addre
     finally:
         with psycopg.connect(address, autocommit=True) as other:
             other.execute("ALTER ROLE beholder RESET synchronous_commit")
+
+
+def test_writers_wait_for_each_other_whatever_isolation_the_operator_prefers(address: str) -> None:
+    with psycopg.connect(address, autocommit=True) as other:
+        other.execute("ALTER ROLE beholder SET default_transaction_isolation = serializable")
+    try:
+        stores = [PostgresStore(address) for _ in range(2)]
+        stores[0].create("ann", ENCODER, DIGEST, "make")
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda n: tell_one(stores[n % 2], "ann", n, f"r{n}"), range(60)))
+        assert stores[0].get("ann").version == 61
+        for store in stores:
+            store.close()
+    finally:
+        with psycopg.connect(address, autocommit=True) as other:
+            other.execute("ALTER ROLE beholder RESET default_transaction_isolation")
 
 
 def test_a_server_out_of_reach_is_said_in_one_line(server: PostgresServer) -> None:

@@ -4,6 +4,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +145,15 @@ def test_every_connection_syncs_what_it_commits(store: SqliteStore) -> None:
         pragmas = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
         pragmas += [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("foreign_keys", "secure_delete")]
     assert pragmas == ["wal", 2, 1, 1]
+
+
+def test_a_large_write_does_not_keep_its_log_for_ever(store: SqliteStore, path: Path) -> None:
+    ids = range(70)
+    large = {image(number): bytes(2**20) for number in ids}
+    told = changes(*map(like, ids), numbers=ids)
+    store.write("ann", replace(told, originals=large), "a")
+    tell_one(store, "ann", 99, "b")
+    assert path.with_name(f"{path.name}-wal").stat().st_size <= 2**26
 
 
 def test_folders_on_the_way_are_made(tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ def among(rows: Rows, query: str, taste_id: str, images: Collection[str]) -> lis
     ordered, found = sorted(images), list[Row]()
     for start in range(0, len(ordered), _AT_ONCE):
         part = ordered[start : start + _AT_ONCE]
-        marks = ", ".join("?" * len(part))
-        found += rows.all(f"{query} IN ({marks})", taste_id, *part)
+        marks = ", ".join(["(?)"] * len(part))
+        found += rows.all(f"{query} IN (VALUES {marks})", taste_id, *part)  # a bare list is searched from end to end
     return sorted(found)
 
 

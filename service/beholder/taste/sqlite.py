@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 APPLICATION_ID = 0x6265686F
 """Says in the file's header whose it is: "beho"."""
+LOG_BYTES = 2**26
+"""What the write-ahead log keeps of the disk after a write that needed more."""
 READERS = 4
 _WRONG = {
     sqlite3.SQLITE_BUSY: "is locked by another process",
@@ -71,6 +73,7 @@ class SqliteStore(SqlStore[sqlite3.Connection]):
         try:
             for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
                 connection.execute(f"PRAGMA {pragma}")
+            connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
         except sqlite3.Error:
             connection.close()
             raise

@@ -48,6 +48,8 @@ def test_an_image_is_named_by_64_hex_digits(image: str) -> None:
         lambda: Changes([Verdict(image, 1.0, Source.LIKE)]),
         lambda: Changes(choices=[Choice(A, image)]),
         lambda: Changes(remove=[image]),
+        lambda: Changes(remove_verdicts=[image]),
+        lambda: Changes(remove_choices=[(A, image)]),
     ):
         with pytest.raises(InvalidSample, match="64 hex digits"):
             build()
@@ -60,8 +62,9 @@ def test_a_value_is_from_minus_one_to_one(value: float) -> None:
 
 
 def test_an_image_is_not_compared_with_itself() -> None:
-    with pytest.raises(InvalidSample, match="itself"):
-        Changes(choices=[Choice(A, A)])
+    for build in (lambda: Changes(choices=[Choice(A, A)]), lambda: Changes(remove_choices=[(A, A)])):
+        with pytest.raises(InvalidSample, match="itself"):
+            build()
 
 
 @pytest.mark.parametrize(
@@ -81,6 +84,11 @@ def test_embeddings_of_one_write_are_equally_long() -> None:
 def test_an_embedding_without_opinion_is_refused() -> None:
     with pytest.raises(InvalidSample, match="no opinion"):
         Changes([LIKE], embeddings={B: np.ones(3, np.float32)})
+
+
+def test_an_original_without_opinion_is_refused() -> None:
+    with pytest.raises(InvalidSample, match=f"image {B}: an original, but no opinion"):
+        Changes([LIKE], originals={A: b"file", B: b"file"})
 
 
 @pytest.mark.parametrize(
