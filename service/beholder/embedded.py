@@ -11,27 +11,33 @@ from queue import SimpleQueue
 from threading import Event as Flag
 from threading import Semaphore, Thread
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from beholder import app, types
 from beholder.client import wire
-from beholder.client.calls import weights_of
+from beholder.client.calls import Defaults, weights_of
 from beholder.client.results import Ranked, Result, ScorerInfo
+from beholder.client.retry import Retry
 from beholder.client.samples import ImageLike, Sample, images_of, offer, read_image, samples_of
 from beholder.client.stream import Event, NoMore, Offered
 from beholder.client.sync_stream import feed
+from beholder.client.taste_calls import TasteCall
+from beholder.client.tastes import Tastes
 from beholder.config import Config
 from beholder.engine.engine import Engine
 from beholder.engine.job import Job
 from beholder.errors import BeholderError, InputError, ScorerNotExported
 from beholder.rpc import convert
-from beholder.rpc.finding import Finder
+from beholder.rpc.finding import Finder, image_ids
+from beholder.rpc.taste_calls import TasteCalls
 from beholder.scoring import rank as ranking
 from beholder.scoring.asked import Scorer
 from beholder.scoring.catalog import Catalog, load_catalog, nearest, shipped_models
 from beholder.scoring.spec import ScorerSpec
-from beholder.taste.scorer import judged_among
+from beholder.taste.scorer import judged_among, name_in
 from beholder.types import Normalisation, Outcome, Priority
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class _Ask:
 
 
 class Embedded:
-    """Scores without a server; building one loads the graphs and warms them up.
+    """Scores without a server; building one loads the graphs and warms them up. `tastes` are those of `Client`.
 
     Args:
         config: settings of the engine; None means the defaults. Those of the wire have no effect.
@@ -75,6 +81,8 @@ class Embedded:
         self._service = app.build(config or Config(), encoders)
         self._engine, self._finder = self._service.engine, Finder(self._service.engine, self._service.tastes)
         self._timeout_s = timeout_s
+        self._taste_calls = TasteCalls(self._service.tastes, self._service.config.max_samples)
+        self.tastes = Tastes(self._ask_taste, Defaults(Retry(0), timeout_s, self._engine.clock))
         self._service.start()
 
     def score(
@@ -93,7 +101,8 @@ class Embedded:
         """Score candidates in one request; see `Client.score`. Nothing is retried: a full queue is the caller's own."""
         ask = self._ask(scorers, panel, priority, timeout_s, request_id, explain)
         samples = [offer(sample, index) for index, sample in enumerate(samples_of(candidates, references, prompts))]
-        return [Result(outcomes) for outcomes in ask.begin(samples).wait()]
+        ids = image_ids(samples, ask.scorers)
+        return [Result(outcomes, None, one) for outcomes, one in zip(ask.begin(samples).wait(), ids, strict=True)]
 
     def score_stream(
         self,
@@ -112,7 +121,7 @@ class Embedded:
         inbox: SimpleQueue[Event | int] = SimpleQueue()
         slots, is_closed = Semaphore(in_flight), Flag()
         Thread(target=feed, args=(samples, slots, is_closed, inbox), daemon=True).start()
-        jobs, is_fed = dict[int, Job](), False
+        jobs, ids, is_fed = dict[int, Job](), dict[int, str](), False
         try:
             while jobs or not is_fed:
                 event = inbox.get()
@@ -122,6 +131,7 @@ class Embedded:
                     is_fed = True
                 elif isinstance(event, Offered):
                     try:
+                        [ids[event.index]] = image_ids([event.sample], ask.scorers)
                         jobs[event.index] = ask.begin([event.sample])
                     except BeholderError as error:
                         slots.release()
@@ -131,7 +141,8 @@ class Embedded:
                 elif isinstance(event, int):
                     [outcomes] = jobs.pop(event).wait()
                     slots.release()
-                    yield event, Result({name: _at(event, outcome) for name, outcome in outcomes.items()})
+                    found = {name: _at(event, outcome) for name, outcome in outcomes.items()}
+                    yield event, Result(found, None, ids.pop(event))
         finally:
             is_closed.set()
             slots.release()
@@ -157,14 +168,15 @@ class Embedded:
         ranking.rank([], weights, directions, normalisation)  # refuses bad weights before anything runs
         compared = None if reference is None else read_image(reference, "reference")
         images = [read_image(image, f"candidates[{index}]") for index, image in enumerate(images_of(candidates))]
-        results = ask.begin([types.Sample(image, compared, prompt) for image in images]).wait()
-        results = judged_among(ask.scorers, results)
+        samples = [types.Sample(image, compared, prompt) for image in images]
+        results, ids = judged_among(ask.scorers, ask.begin(samples).wait()), image_ids(samples, ask.scorers)
         return [
             Ranked(
                 place.index,
                 place.total,
-                Result({name: _in_rank(outcome) for name, outcome in results[place.index].items()}),
+                Result({name: _in_rank(out) for name, out in results[place.index].items()}, None, ids[place.index]),
                 {name: part for name, part in place.contributions.items() if part is not None},
+                ids[place.index],
             )
             for place in ranking.rank(results, weights, directions, normalisation)
         ]
@@ -193,6 +205,8 @@ class Embedded:
 
     def scorer(self, name: str) -> ScorerInfo:
         """Describe one scorer, with its card; see `Client.scorer`."""
+        if name_in(name) is not None:
+            return wire.scorer_from(convert.taste_scorer_to(self._finder.find_one(name, "name")))
         spec = self._engine.catalog.scorer(name)
         return self._describe(spec, spec.card)
 
@@ -225,6 +239,11 @@ class Embedded:
         found = self._finder.find(names, panel, explain=explain)
         wanted_s = self._timeout_s if timeout_s is None else timeout_s
         return _Ask(self._engine, found, priority, wanted_s, request_id)
+
+    def _ask_taste(self, call: TasteCall[Any, Any, R]) -> R:
+        now = self._engine.clock()
+        call.answered(self._taste_calls.answer(call.method, call.request, call.left_s(now), call.terms.request_id), now)
+        return call.result
 
     def _describe(self, spec: ScorerSpec, card: str = "") -> ScorerInfo:
         return wire.scorer_from(convert.scorer_to(spec, self._engine.not_ready_reason(spec.name), card))

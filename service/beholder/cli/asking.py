@@ -4,14 +4,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
 from beholder.client import Client, ScorerInfo
-from beholder.config import config_from
+from beholder.config import Config, config_from
 from beholder.errors import Unavailable
+from beholder.scoring.catalog import load_catalog, shipped_models
 
 if TYPE_CHECKING:
     from beholder.embedded import Embedded
@@ -34,10 +36,15 @@ class Where:
     environ: Mapping[str, str]
 
     @contextmanager
-    def open(self, scorers: Sequence[str] = (), panel: str = "", usual: str = "") -> "Iterator[Client | Embedded]":
-        """Connect, or build an engine of these scorers, else of those of this panel, else of the usual panel's."""
+    def open(
+        self, scorers: Sequence[str] = (), panel: str = "", usual: str = "", *, tastes: bool = False
+    ) -> "Iterator[Client | Embedded]":
+        """Connect, or build an engine of these scorers, else of those of this panel, else of the usual panel's.
+
+        Where tastes are asked, nothing is usual.
+        """
         if self.is_embedded:
-            with self._embedded(scorers, panel, usual) as embedded:
+            with self._embedded(scorers, panel, usual, tastes) as embedded:
                 yield embedded
             return
         address = self.address or config_from(self.environ).address
@@ -45,14 +52,18 @@ class Where:
             try:
                 yield client
             except Unavailable as error:
+                if client.ready():
+                    raise
                 hint = "start a server with `beholder serve`, or add --embedded"
                 raise click.ClickException(f"{address} does not answer; {hint} ({error.message})") from error
 
-    def _embedded(self, scorers: Sequence[str], panel: str, usual: str) -> "Embedded":
+    def _embedded(self, scorers: Sequence[str], panel: str, usual: str, tastes: bool) -> "Embedded":
         # Here, so that commands which only ask a server start without loading one.
         from beholder.embedded import Embedded, scorers_for
 
         config = config_from(self.environ)
+        if tastes and not scorers and not panel:
+            scorers = smallest_scorer(config)
         config = replace(config, scorers=tuple(scorers) or scorers_for(config, panel, usual))
         with Console(stderr=True).status("loading scorers"):
             return Embedded(config, timeout_s=self.timeout_s)
@@ -84,6 +95,18 @@ def where_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return with_where
 
 
+def smallest_scorer(config: Config) -> list[str]:
+    """Return the scorer with the smallest graph, for an engine without any doesn't start; none where none is there."""
+    catalog = load_catalog([Path(folder) for folder in config.models] or [shipped_models()])
+    there = [spec for spec in catalog.scorers.values() if not spec.encoder and spec.is_exported("cpu")]
+    return [spec.name for spec in sorted(there, key=lambda spec: spec.graph.file.path.stat().st_size)[:1]]
+
+
+def scorer_of(taste: str) -> str:
+    """Return the scorer that a taste is asked as."""
+    return f"taste/{taste}"
+
+
 def names_in(text: str) -> list[str]:
     """Split scorer names at commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
@@ -94,6 +117,7 @@ def choose_scorers(
     names: Sequence[str],
     panel: str = "",
     *,
+    tastes: Sequence[str] = (),
     usual: str = "",
     has_reference: bool,
     has_prompt: bool,
@@ -101,7 +125,8 @@ def choose_scorers(
 ) -> list[ScorerInfo]:
     """Find the scorers to ask: those named, a panel's, or else all that are ready and have what they need.
 
-    Of these last, only the panel `usual`, where any of it is ready and all that is given is taken.
+    Of these last, only the panel `usual`, where any of it is ready and all that is given is taken. Scorers of tastes
+    are asked beside those named or the panel's, or alone.
 
     Raises:
         ScorerNotFound: a scorer that nobody knows.
@@ -115,6 +140,7 @@ def choose_scorers(
         if panel not in panels:
             raise click.UsageError(f"no panel {panel!r}; there are: {', '.join(panels) or 'none'}")
         names = panels[panel]
+    names = [*names, *tastes]
     if names:
         chosen = [known.get(name) or caller.scorer(name) for name in dict.fromkeys(names)]
     else:

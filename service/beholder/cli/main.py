@@ -18,6 +18,7 @@ from beholder.cli.rank import rank
 from beholder.cli.score import score
 from beholder.cli.scorers import scorers
 from beholder.cli.serve import serve
+from beholder.cli.taste import taste
 from beholder.errors import BeholderError, ConfigError, InputError
 
 PROGRAM = "beholder"
@@ -36,6 +37,8 @@ def beholder() -> None:
     beholder compare original.png small.jpg   how near; --map draws where not
     beholder rank *.png --scorers open-nsfw   from best to worst
     beholder scorers open-nsfw                what it measures, and where it fails
+    beholder taste new ann --like good/*.jpg  learn what ann likes
+    beholder taste ask ann new/               whether she likes these, and how sure
 
     Every command has --help. Settings are read from BEHOLDER_* too; see `beholder serve --help`.
     """
@@ -68,7 +71,7 @@ def completion(shell: str) -> None:
     click.echo(kind(beholder, {}, PROGRAM, COMPLETE_VAR).source())
 
 
-for command in (compare, export, rank, score, scorers, serve):
+for command in (compare, export, rank, score, scorers, serve, taste):
     beholder.add_command(command)
 
 

@@ -7,16 +7,18 @@ from pathlib import Path
 
 import click
 
-from beholder.cli.asking import Where, choose_scorers, where_options
+from beholder.cli.asking import Where, choose_scorers, scorer_of, where_options
 from beholder.cli.images import find_images
-from beholder.cli.report import outcome_object, padded, printable, problems, shortest
+from beholder.cli.report import outcome_object, padded, printable, problems, shortest, unsure_mark
 from beholder.client import Normalisation, Ranked
 from beholder.types import Score
 
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(), metavar="IMAGE...")
-@click.option("--scorers", "-s", required=True, metavar="NAME=WEIGHT,...", help="Scorers; a weight left out is 1.")
+@click.option("--scorers", "-s", default="", metavar="NAME=WEIGHT,...", help="Scorers; a weight left out is 1.")
+@click.option("--taste", "tastes", multiple=True, metavar="NAME=WEIGHT",
+              help="A taste to rank by, alone or beside scorers.")  # fmt: skip
 @click.option("--reference", "-r", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="REF",
               help="What images are compared to.")  # fmt: skip
 @click.option("--prompt", default="", metavar="TEXT", help="What images should show.")
@@ -27,6 +29,7 @@ from beholder.types import Score
 def rank(
     images: Sequence[str],
     scorers: str,
+    tastes: Sequence[str],
     reference: Path | None,
     prompt: str,
     raw: bool,
@@ -38,11 +41,14 @@ def rank(
 
     \b
     beholder rank tries/*.png --scorers ssim=1,psnr=0.5 --reference original.png --top 3
+    beholder rank tries/*.png --taste ann --top 5
+
+    A taste's score is P(like); "?" marks one that should not be relied on.
 
     The exit code is 1 where any image has no place because a scorer failed on it.
     """
-    found, weights = find_images(images), parse_weights(scorers)
-    with where.open(list(weights)) as caller:
+    found, weights = find_images(images), weights_in(scorers, tastes)
+    with where.open(list(parse_weights(scorers)), tastes=bool(tastes)) as caller:
         choose_scorers(caller, list(weights), has_reference=reference is not None, has_prompt=bool(prompt))
         ranking = caller.rank(
             [image.path for image in found],
@@ -62,7 +68,20 @@ def rank(
     return 1 if failed else 0
 
 
-def parse_weights(text: str) -> dict[str, float]:
+def weights_in(scorers: str, tastes: Sequence[str]) -> dict[str, float]:
+    """Read the weights of all that is ranked by.
+
+    Raises:
+        click.UsageError: nothing to rank by, or as `parse_weights`.
+    """
+    liked = parse_weights(",".join(tastes), "--taste")
+    weights = parse_weights(scorers) | {scorer_of(taste): weight for taste, weight in liked.items()}
+    if not weights:
+        raise click.UsageError("want --scorers or --taste")
+    return weights
+
+
+def parse_weights(text: str, option: str = "--scorers") -> dict[str, float]:
     """Read name=weight,name=weight; a weight left out is 1.
 
     Raises:
@@ -74,11 +93,11 @@ def parse_weights(text: str) -> dict[str, float]:
         try:
             value = float(weight or 1.0)
         except ValueError:
-            raise click.UsageError(f"--scorers: want NAME=WEIGHT, got {part!r}") from None
+            raise click.UsageError(f"{option}: want NAME=WEIGHT, got {part!r}") from None
         if not 0.0 < value < math.inf:
-            raise click.UsageError(f"--scorers: {name}: want a finite weight above 0, got {weight}")
+            raise click.UsageError(f"{option}: {name}: want a finite weight above 0, got {weight}")
         if name in weights:
-            raise click.UsageError(f"--scorers: {name} is named twice")
+            raise click.UsageError(f"{option}: {name} is named twice")
         weights[name] = value
     return weights
 
@@ -89,6 +108,7 @@ def _json_lines(ranking: Sequence[Ranked], shown: Sequence[str]) -> list[str]:
             {
                 "place": number,
                 "candidate": shown[place.index],
+                **({"image_id": place.image_id} if place.image_id else {}),
                 "total": None if place.total is None else shortest(place.total),
                 "scores": {
                     name: outcome_object(outcome)
@@ -116,4 +136,4 @@ def _part(place: Ranked, name: str) -> str:
     outcome = place.result.outcomes[name]
     if not isinstance(outcome, Score):
         return "failed"
-    return f"{outcome.value:.4f} ({place.contributions[name]:+.4f})"
+    return f"{outcome.value:.4f}{unsure_mark(outcome)} ({place.contributions[name]:+.4f})"

@@ -11,9 +11,10 @@ import numpy as np
 
 from beholder.client import Result, ScorerInfo
 from beholder.errors import BeholderError, InputError, code_of
-from beholder.types import Outcome, Score
+from beholder.types import Kind, Outcome, Score, TasteVerdict
 
 MAX_LABEL_WIDTH = 24
+UNSURE = "?"
 
 
 class Report(Protocol):
@@ -36,11 +37,15 @@ class JsonReport:
     def row(self, candidate: str, result: Result) -> str:
         """Return the line of one image."""
         scores = {name: outcome_object(outcome) for name, outcome in result.outcomes.items()}
-        return json.dumps({"candidate": candidate, "scores": scores})
+        image_id = {"image_id": result.image_id} if result.image_id else {}
+        return json.dumps({"candidate": candidate, **image_id, "scores": scores})
 
 
 class CsvReport:
-    """A column for each scorer, one for its likeliest label where it has labels, and one for errors."""
+    """A column for each scorer, one for its likeliest label where it has labels, and one for errors.
+
+    A taste has columns for what it says beside P(like); why it is unsure is empty where it is sure.
+    """
 
     def __init__(self, scorers: Sequence[ScorerInfo]) -> None:
         self._scorers = scorers
@@ -49,7 +54,7 @@ class CsvReport:
         """Return the names of the columns."""
         names = ["candidate"]
         for scorer in self._scorers:
-            names += [scorer.name, f"{scorer.name}.label"] if scorer.labels else [scorer.name]
+            names += [scorer.name, *(f"{scorer.name}.{column}" for column in _more_columns(scorer))]
         return [csv_line([*names, "error"])]
 
     def row(self, candidate: str, result: Result) -> str:
@@ -58,8 +63,8 @@ class CsvReport:
         for scorer in self._scorers:
             score = result.scores.get(scorer.name)
             cells.append(shortest(score.value) if score else "")
-            if scorer.labels:
-                cells.append(score.labels[0].name if score and score.labels else "")
+            more = _more_cells(score) if score else {}
+            cells += [more.get(column, "") for column in _more_columns(scorer)]
         return csv_line([*cells, "; ".join(problems(result))])
 
 
@@ -69,9 +74,7 @@ class TableReport:
     def __init__(self, candidates: Sequence[str], scorers: Sequence[ScorerInfo]) -> None:
         self._scorers = scorers
         self._candidate_width = max([len("candidate"), *(len(printable(name)) for name in candidates)])
-        self._label_widths = [
-            max((min(len(label), MAX_LABEL_WIDTH) for label in one.labels), default=0) for one in scorers
-        ]
+        self._label_widths = [_label_width(scorer) for scorer in scorers]
 
     def head(self) -> list[str]:
         """Return the names of the columns."""
@@ -102,7 +105,25 @@ def outcome_object(outcome: Outcome) -> dict[str, Any]:
     if isinstance(outcome, BeholderError):
         return {"error": {"code": code_of(outcome).name, "message": said(outcome)}}
     labels = [{"name": label.name, "value": shortest(label.value)} for label in outcome.labels]
-    return {"value": shortest(outcome.value), **({"labels": labels} if labels else {})}
+    taste = {"taste": verdict_object(outcome.taste)} if outcome.taste else {}
+    return {"value": shortest(outcome.value), **({"labels": labels} if labels else {}), **taste}
+
+
+def verdict_object(verdict: TasteVerdict) -> dict[str, Any]:
+    """Return what a taste says beside P(like) for JSON."""
+    return {
+        "version": verdict.version,
+        "opinion": shortest(verdict.opinion),
+        "sd": shortest(verdict.sd),
+        "percentile": shortest(verdict.percentile),
+        "unsure": verdict.unsure,
+        "why_unsure": verdict.why_unsure,
+    }
+
+
+def unsure_mark(score: Score) -> str:
+    """Return the mark of a taste's verdict that should not be relied on; empty where nothing speaks against it."""
+    return UNSURE if score.taste and score.taste.unsure else ""
 
 
 def problems(result: Result) -> list[str]:
@@ -144,4 +165,21 @@ def shortest(value: float) -> float:
 def _cell(outcome: Outcome | None) -> tuple[str, str]:
     if not isinstance(outcome, Score):
         return "failed", ""
-    return f"{outcome.value:.4f}", outcome.labels[0].name if outcome.labels else ""
+    return f"{outcome.value:.4f}", unsure_mark(outcome) or (outcome.labels[0].name if outcome.labels else "")
+
+
+def _label_width(scorer: ScorerInfo) -> int:
+    if scorer.kind is Kind.TASTE:
+        return len(UNSURE)
+    return max((min(len(label), MAX_LABEL_WIDTH) for label in scorer.labels), default=0)
+
+
+def _more_columns(scorer: ScorerInfo) -> tuple[str, ...]:
+    if scorer.kind is Kind.TASTE:
+        return ("sd", "percentile", "why_unsure")
+    return ("label",) if scorer.labels else ()
+
+
+def _more_cells(score: Score) -> dict[str, Any]:
+    label = {"label": score.labels[0].name} if score.labels else {}
+    return label | (verdict_object(score.taste) if score.taste else {})

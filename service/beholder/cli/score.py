@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from beholder.cli.asking import Where, choose_scorers, names_in, where_options
+from beholder.cli.asking import Where, choose_scorers, names_in, scorer_of, where_options
 from beholder.cli.images import Found, find_images, reference_for
 from beholder.cli.report import TableReport, printable, problems, report_of
 from beholder.cli.screen import Screen
@@ -36,6 +36,7 @@ def format_options(function: Callable[..., Any]) -> Callable[..., Any]:
     help="Scorers, with commas.  [default: the panel overview, or fidelity with --reference]",
 )
 @click.option("--panel", "-p", default="", metavar="NAME", help="A named list of scorers.")
+@click.option("--taste", "tastes", multiple=True, metavar="NAME", help="A taste to ask, alone or beside scorers.")
 @click.option("--reference", "-r", type=click.Path(exists=True, path_type=Path), metavar="REF",
               help="What images are compared to: a file, or a folder of files of the same names.")  # fmt: skip
 @click.option("--prompt", default="", metavar="TEXT", help="What images should show.")
@@ -45,6 +46,7 @@ def score(
     images: Sequence[str],
     scorers: str,
     panel: str,
+    tastes: Sequence[str],
     reference: Path | None,
     prompt: str,
     format_: str | None,
@@ -56,16 +58,18 @@ def score(
     beholder score photo.jpg
     beholder score photos/ "more/**/*.png" --scorers image-safety,open-nsfw --csv > scores.csv
     beholder score small/ --reference originals/ --scorers ssim,psnr
+    beholder score photo.jpg --taste ann
+
+    A taste's score is P(like); "?" marks one that should not be relied on, and `beholder taste ask` says why.
 
     The exit code is 1 where any image has no score from any one of the scorers.
     """
     found = find_images(images)
-    names = names_in(scorers)
+    names, asked = names_in(scorers), [scorer_of(taste) for taste in tastes]
     usual = "fidelity" if reference else "overview"
-    with where.open(names, panel, usual) as caller:
-        chosen = choose_scorers(
-            caller, names, panel, usual=usual, has_reference=reference is not None, has_prompt=bool(prompt)
-        )
+    with where.open(names, panel, usual, tastes=bool(asked)) as caller:
+        has = {"has_reference": reference is not None, "has_prompt": bool(prompt)}
+        chosen = choose_scorers(caller, names, panel, tastes=asked, usual=usual, **has)
         return write_results(caller, found, reference, prompt, chosen, format_)
 
 

@@ -1,6 +1,6 @@
 """What each call of TasteService does, message in and message out; blocks, and knows no connection."""
 
-from collections.abc import Callable
+import re
 from typing import Any
 
 from beholder.errors import InvalidSample, TasteNotServed
@@ -14,8 +14,6 @@ from beholder.v1 import tastes_pb2
 
 PAGE, MAX_PAGE = 100, 1000
 MAX_GROUP_CHARACTERS = 4096
-Answer = Callable[[Any, float, str], Any]
-"""Takes (request, seconds left, x-request-id), returns the response."""
 
 
 class TasteCalls:
@@ -28,6 +26,11 @@ class TasteCalls:
 
     def __init__(self, tastes: Tastes | None, max_samples: int) -> None:
         self._kept, self._max_samples = tastes, max_samples
+
+    def answer(self, method: str, request: Any, timeout_s: float, call_id: str) -> Any:
+        """Answer a call by the name of its method, such as `CreateTaste`."""
+        name = re.sub(r"(?<!^)(?=[A-Z])", "_", method).lower()
+        return getattr(self, name)(request, timeout_s, call_id)
 
     def create_taste(self, request: pb.CreateTasteRequest, timeout_s: float, call_id: str) -> pb.CreateTasteResponse:
         """Make an empty taste."""
