@@ -115,7 +115,8 @@ class TasteVerdict:
 
     Attributes:
         version: of the taste that spoke.
-        opinion, sd: mean and standard deviation of the latent opinion, in logits; above 0 is "like".
+        opinion, sd: mean and standard deviation of the latent opinion, in logits; above 0 is "like". P(like) is the
+            logistic function of opinion / sqrt(1 + pi sd^2 / 8).
         percentile: 0 to 100, the share of images in general that are liked less.
         why_unsure: why the verdict should not be relied on, for people; empty where nothing speaks against it.
     """

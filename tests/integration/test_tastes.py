@@ -75,6 +75,14 @@ def test_a_taste_likes_what_is_like_what_was_liked(served: tuple[Tastes, Engine]
     assert good > 0.6 > 0.4 > bad
 
 
+def test_p_like_is_made_of_the_opinion_and_its_sd(served: tuple[Tastes, Engine]) -> None:
+    new(served[0], "ann", *like(warm(1), warm(2)), *dislike(cold(3), cold(4)))
+    for score in scores(served, "ann", warm(5), cold(6), warm(7)):
+        assert score.taste is not None
+        logit = score.taste.opinion / np.sqrt(1 + np.pi * score.taste.sd**2 / 8)
+        assert score.value == pytest.approx(1 / (1 + np.exp(-logit)))
+
+
 def test_a_taste_that_was_told_nothing_says_half_and_is_unsure(served: tuple[Tastes, Engine]) -> None:
     new(served[0], "ann")
     (score,) = scores(served, "ann", warm(5))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import sqrt
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from beholder.errors import ScoringFailed
 from beholder.scoring.asked import Graph, Scorer
 from beholder.scoring.embedding import embeddings_in
 from beholder.taste.eye import Eye
-from beholder.taste.head import F64, Head, Judgement, judge_many
+from beholder.taste.head import DOUBT, F64, Head, Judgement, judge_many
 from beholder.taste.learner import fit
 from beholder.taste.opinions import Source, Taste
 from beholder.types import F32, Direction, Kind, Outcome, SampleResult, Score, TasteVerdict, Tensor
@@ -143,7 +144,7 @@ def _score(judgement: Judgement, index: int, scorer: TasteScorer) -> Score:
     verdict = TasteVerdict(
         scorer.version,
         float(judgement.mean[index]),
-        float(judgement.sd[index]),
+        sqrt(DOUBT) * float(judgement.sd[index]),
         float(judgement.percentile[index]),
         "; ".join(reason for is_so, reason in reasons if is_so),
     )

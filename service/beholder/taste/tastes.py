@@ -6,6 +6,7 @@ Every method blocks and may be called by any thread.
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import sqrt
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from beholder.scoring.catalog import nearest
 from beholder.taste.agreement import Comparison, certainty, compare, correlation
 from beholder.taste.changes import Changes, Written
 from beholder.taste.eye import Eye
-from beholder.taste.head import F64
+from beholder.taste.head import DOUBT, F64
 from beholder.taste.learned import Learned
 from beholder.taste.learner import LeftOut, leave_one_out
 from beholder.taste.opinions import Opinion, Taste
@@ -47,7 +48,7 @@ class Portrait:
     """All about a taste.
 
     Attributes:
-        left_out: how well it predicts what it was told, and `certainty`: the mean standard deviation of its opinion of
+        left_out: how well it predicts what it was told, and `certainty`: the root mean square of `TasteVerdict.sd` over
             images in general, now and before anything was told. None where it can't be asked on this server.
     """
 
@@ -137,7 +138,8 @@ class Tastes:
             return Portrait(summary, opinions, None, None)
         reader = self._reader(summary)
         left_out = leave_one_out(taste, reader.eye.background, reader.eye.prior)
-        return Portrait(summary, opinions, left_out, certainty(reader.scorer(taste).head, reader.eye.background))
+        after, before = certainty(reader.scorer(taste).head, reader.eye.background)
+        return Portrait(summary, opinions, left_out, (sqrt(DOUBT) * after, sqrt(DOUBT) * before))
 
     def summary(self, name: str) -> Summary:
         """Return a taste without its opinions."""

@@ -159,7 +159,9 @@ class TasteVerdict(_message.Message):
     opinion: _builtins.float
     """The mean of the latent opinion, in logits; above 0 is "like"."""
     sd: _builtins.float
-    """The standard deviation of the latent opinion: how little is known of it."""
+    """The standard deviation of the latent opinion, how little is known of it: P(like) is the logistic function of
+    opinion / sqrt(1 + pi * sd * sd / 8).
+    """
     percentile: _builtins.float
     """The share of images in general that are liked less, 0 to 100."""
     unsure: _builtins.bool

@@ -393,7 +393,7 @@ class Certainty(_message.Message):
     SD_FIELD_NUMBER: _builtins.int
     PRIOR_SD_FIELD_NUMBER: _builtins.int
     sd: _builtins.float
-    """The mean standard deviation of the latent opinion, in logits."""
+    """The root mean square of TasteVerdict.sd over images in general."""
     prior_sd: _builtins.float
     """The same before anything was told."""
     def __init__(

@@ -109,13 +109,10 @@ def _filled(service: app.Service, eye: Eye, pool: F32, count: int, rng: np.rando
 
 
 def _costs(
-    service: app.Service,
-    eye: Eye,
-    images: Sequence[EncodedImage],
-    arguments: argparse.Namespace,
-    rng: np.random.Generator,
+    service: app.Service, eye: Eye, images: Sequence[EncodedImage], arguments: argparse.Namespace
 ) -> list[dict[str, Any]]:
     assert service.tastes is not None
+    rng = np.random.default_rng(4)
     bare: list[Scorer] = [EmbeddingScorer(eye.graph)] * len(images)
     ratios, heads, runs = [], 0.0, 0.0
     for number in range(arguments.rounds + 1):
