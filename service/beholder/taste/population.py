@@ -41,14 +41,14 @@ class Worth:
         spearman: with the mean rating of images held out.
         right: the share of pairs of images held out told right: those compared, else those whose mean ratings differ.
         persons_right: the same of people held out too, of their own pairs; the mean over people.
-        interval: half the width of the 95 % interval of that mean.
+        error: the standard error of that mean.
         people: of how many, all who are named and of whom something can be told.
     """
 
     spearman: float | None
     right: float | None
     persons_right: float | None
-    interval: float | None
+    error: float | None
     people: int
 
 
@@ -111,7 +111,7 @@ def worth_of(crowd: Crowd, background: Background) -> Worth:
         _mean([value * count for value, count in correlations], [count for _, count in correlations]),
         _mean([good for good, _ in right], [count for _, count in right]),
         float(shares.mean()) if len(shares) else None,
-        float(1.96 * shares.std(ddof=1) / sqrt(len(shares))) if len(shares) > 1 else None,
+        float(shares.std(ddof=1) / sqrt(len(shares))) if len(shares) > 1 else None,
         len(shares),
     )
 
@@ -200,7 +200,7 @@ def _card(prior: Prior, crowd: Crowd, worth: Worth) -> str:
     if worth.right is not None:
         lines.append(f"  pairs told right {100 * worth.right:.1f} %")
     if worth.persons_right is not None:
-        give = f" ± {100 * worth.interval:.1f}" if worth.interval is not None else ""
-        share = f"{100 * worth.persons_right:.1f} %{give}"
+        error = f" (standard error {100 * worth.error:.1f})" if worth.error is not None else ""
+        share = f"{100 * worth.persons_right:.1f} %{error}"
         lines.append(f"  by others alone, {worth.people} people's own pairs told right {share}")
     return "\n".join(lines) + "\n"

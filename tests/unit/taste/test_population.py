@@ -10,7 +10,7 @@ from taste_making import WIDTH, background, images, told
 from beholder.taste.crowd import Pair, Rating, pool
 from beholder.taste.evidence import RATING_SCALE
 from beholder.taste.learner import PRIOR_SD, fit
-from beholder.taste.population import MIN_IMAGES, fit_prior, spearman, worth_of
+from beholder.taste.population import MAX_TURNS, MIN_IMAGES, fit_prior, spearman, worth_of
 
 ROWS = images(120, seed=3)
 NAMES = [f"{row:03d}.png" for row in range(len(ROWS))]
@@ -84,13 +84,24 @@ def test_held_out_measures_know_a_preference_from_none() -> None:
     assert worth.spearman > 0.7
     assert worth.right > 0.75
     assert worth.people == 12
-    assert worth.persons_right - worth.interval > 0.6
+    assert worth.persons_right - 2 * worth.error > 0.6
     rng = np.random.default_rng(5)
     noise = [dataclasses.replace(one, value=float(rng.normal())) for one in ratings()]
     nothing = worth_of(pool(noise, [], EMBEDDINGS, background()), background())
     assert abs(nothing.spearman) < 0.25
     assert abs(nothing.right - 0.5) < 0.1
     assert abs(nothing.persons_right - 0.5) < 0.08
+
+
+def test_many_people_are_left_out_in_groups_and_each_is_measured() -> None:
+    many = MAX_TURNS + 11
+    worth = worth_of(pool(ratings(many, each=15), [], EMBEDDINGS, background()), background())
+    assert worth.people == many
+    assert 0.6 < worth.persons_right < 0.8
+    ann = [Rating(name, -float(value), "ann") for name, value in zip(NAMES, LATENT, strict=True)]
+    odd = worth_of(pool([*ratings(many, each=15), *ann], [], EMBEDDINGS, background()), background())
+    assert odd.people == many + 1
+    assert odd.persons_right < worth.persons_right
 
 
 def test_measures_of_choices_are_of_choices() -> None:
@@ -110,7 +121,7 @@ def test_people_of_opposite_tastes_foretell_each_other_worse_than_chance() -> No
 def test_without_names_there_is_nobody_to_leave_out() -> None:
     nameless = [dataclasses.replace(one, person="") for one in ratings(noise=0.2)]
     worth = worth_of(pool(nameless, [], EMBEDDINGS, background()), background())
-    assert (worth.people, worth.persons_right, worth.interval) == (0, None, None)
+    assert (worth.people, worth.persons_right, worth.error) == (0, None, None)
     assert "people who are not named" in fit_prior(nameless, [], EMBEDDINGS, background()).card
 
 
