@@ -63,9 +63,8 @@ def write_npz(path: Path, format_: int, arrays: Mapping[str, Any]) -> None:
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("wb") as file:
-            np.savez_compressed(
-                file, format=np.int64(format_), **{name: np.asarray(one) for name, one in arrays.items()}
-            )
+            every: dict[str, Any] = {"format": np.int64(format_), **arrays}
+            np.savez_compressed(file, **every)
         os.replace(part, path)
     except OSError as error:
         with contextlib.suppress(OSError):

@@ -98,10 +98,6 @@ def test_many_people_are_left_out_in_groups_and_each_is_measured() -> None:
     worth = worth_of(pool(ratings(many, each=15), [], EMBEDDINGS, background()), background())
     assert worth.people == many
     assert 0.6 < worth.persons_right < 0.8
-    ann = [Rating(name, -float(value), "ann") for name, value in zip(NAMES, LATENT, strict=True)]
-    odd = worth_of(pool([*ratings(many, each=15), *ann], [], EMBEDDINGS, background()), background())
-    assert odd.people == many + 1
-    assert odd.persons_right < worth.persons_right
 
 
 def test_measures_of_choices_are_of_choices() -> None:
