@@ -93,7 +93,7 @@ class TasteHouse(House):
         poll_s: float = 0.05,
     ) -> Iterator[tuple[Tastes, Engine]]:
         """Run an engine with the tastes of a store."""
-        engine = self.engine()
+        engine = self.engine(runners=2)
         store = open_store(str(address), limits)
         learned = Learned(store, self.eyes, monotonic, self.metrics, 2**24, poll_s)
         embeddings = Embeddings(engine, 256)

@@ -31,7 +31,7 @@ from beholder.taste.store import Limits
 from beholder.taste.tastes import Tastes, Told
 from beholder.taste.telling import NewChoice, NewOpinion, rating
 from beholder.types import EncodedImage, RawImage, Score
-from taste_house import DIGEST, ENCODER, WAIT_S, TasteHouse, ask, cold, dislike, embedding, like, pixels, png, warm
+from taste_house import DIGEST, ENCODER, WAIT_S, TasteHouse, ask, cold, dislike, embedding, like, look, pixels, png, warm
 
 BROKEN = EncodedImage(b"\x89PNG\r\n\x1a\nnot really")
 
@@ -366,6 +366,23 @@ def test_a_taste_moves_to_another_encoder_from_the_images_that_are_kept(house: T
         assert (moved.encoder_digest, moved.images, moved.version) == ("f" * 64, 3, 3)
         good, bad = p_like(served, "ann", warm(5), cold(6))
         assert good > bad
+
+
+def test_an_opinion_told_while_a_taste_moves_is_not_lost(house: TasteHouse, tmp_path: Path) -> None:
+    here, there = house.eyes[ENCODER], "ear"
+    house.add_encoder(there, look)
+    house.eyes[there] = Eye(house.loaded.graphs[there], "f" * 64, here.background)
+    with house.tastes(tmp_path / "tastes.db", keeps_images=True) as (tastes, _):
+        new(tastes, "ann", *like(warm(1)))
+        house.session.gate.clear()
+        teller = threading.Thread(target=tell, args=(tastes, "ann", *like(warm(2))))
+        teller.start()
+        assert house.session.entered.acquire(timeout=WAIT_S)
+        tastes.move("ann", there, "move", timeout_s=WAIT_S)
+        house.session.gate.set()
+        teller.join()
+        summary = tastes.summary("ann")
+        assert (summary.encoder, summary.images, summary.version) == (there, 2, 4)
 
 
 def test_without_kept_images_a_taste_can_not_move(served: tuple[Tastes, Engine]) -> None:
