@@ -26,6 +26,8 @@ NUISANCE_WEIGHT = 0.0
 people it wasn't chosen on, and what has to do with sharpness could no longer be learned: `Head.wobble` does the work.
 """
 _FOLDS = 5
+_DIGITS = 12
+"""Of the axes and of the nuisance covariance: they were measured on far too few images to be known better."""
 _ARRAYS = ("mean", "axes", "variance", "nuisance", "norms")
 
 
@@ -187,10 +189,11 @@ def fit_background(
         raise ValueError("an embedding has a number that is not finite")
     blind = changes.T @ changes / max(len(changes), 1)
     mean, axes = _fit(rows, blind, nuisance_weight)
+    axes = _short(axes)
     variance = ((rows - mean) @ axes).var(axis=0)
     fold = np.unique(np.arange(len(rows)) if contents is None else contents, return_inverse=True)[1] % _FOLDS
     norms = np.percentile(_left_out_lengths(rows, blind, nuisance_weight, fold), np.arange(101))
-    nuisance = axes.T @ blind @ axes
+    nuisance = _short(axes.T @ blind @ axes)
     return Background(
         version,
         encoder_digest,
@@ -215,6 +218,12 @@ def _fit(rows: F64, blind: F64, nuisance_weight: float) -> tuple[F64, F64]:
     axes = np.linalg.solve(factor.T, chosen) / np.sqrt(level)
     signs = np.where(axes[np.abs(axes).argmax(axis=0), np.arange(count)] < 0, -1.0, 1.0)
     return mean, axes * signs
+
+
+def _short(values: F64) -> F64:
+    """Round to `_DIGITS` binary digits, at any scale: a file of them is half as large."""
+    mantissa, exponent = np.frexp(values)
+    return np.asarray(np.ldexp(np.rint(mantissa * 2**_DIGITS), exponent - _DIGITS))
 
 
 def _left_out_lengths(rows: F64, blind: F64, nuisance_weight: float, fold: NDArray[np.intp]) -> F64:

@@ -14,7 +14,7 @@ from beholder.taste.background import MAX_DIMENSIONS, fit_background, read_backg
 def test_a_background_is_centred_and_its_axes_vary_apart() -> None:
     own = background().project(images(200, seed=1))
     assert np.allclose(own.mean(axis=0), 0, atol=1e-5)
-    assert np.allclose(np.cov(own.T, bias=True), np.diag(background().variance), atol=1e-4)
+    assert np.allclose(np.cov(own.T, bias=True), np.diag(background().variance), atol=1e-3)
     others = background().project(images(4000, seed=2))
     assert np.trace(np.cov(others.T)) == pytest.approx(background().variance.sum(), rel=0.1)
 
@@ -22,7 +22,16 @@ def test_a_background_is_centred_and_its_axes_vary_apart() -> None:
 def test_directions_are_kept_as_they_are_and_scaled_together() -> None:
     rows = images(40, seed=8).astype(np.float64)
     apart, kept = (np.linalg.norm(one[:20] - one[20:], axis=1) for one in (rows, background().project(rows)))
-    assert np.allclose(kept / apart, (kept / apart)[0], rtol=1e-4)
+    assert np.allclose(kept / apart, (kept / apart)[0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1, 1e4])
+def test_what_takes_most_of_a_file_has_twelve_binary_digits_at_any_scale(scale: float) -> None:
+    made = fit_background(scale * images(200), scale * nuisances(), encoder_digest=DIGEST)
+    for values in (made.axes, made.nuisance):
+        digits = np.frexp(values)[0] * 2**12
+        assert np.array_equal(digits, np.rint(digits))
+    assert made.typical == pytest.approx(fit_background(images(200), nuisances(), encoder_digest=DIGEST).typical, 1e-3)
 
 
 def test_what_nobody_sees_moves_less_once_the_background_knows_it() -> None:
@@ -34,7 +43,7 @@ def test_what_nobody_sees_moves_less_once_the_background_knows_it() -> None:
 
 def test_the_nuisance_covariance_is_that_of_the_changes_in_the_projected_space() -> None:
     z = (nuisances() @ background().axes).astype(np.float64)
-    assert np.allclose(z.T @ z / len(z), background().nuisance, atol=1e-5)
+    assert np.allclose(z.T @ z / len(z), background().nuisance, rtol=2e-4, atol=1e-6)
 
 
 def test_spread_is_the_deviation_over_images_never_seen() -> None:
