@@ -38,7 +38,7 @@ def beholder() -> None:
     beholder rank *.png --scorers open-nsfw   from best to worst
     beholder scorers open-nsfw                what it measures, and where it fails
     beholder taste new ann --like good/*.jpg  learn what ann likes
-    beholder taste ask ann new/               whether she likes these, and how sure
+    beholder taste ask ann new/               best first, with how sure that is
 
     Every command has --help. Settings are read from BEHOLDER_* too; see `beholder serve --help`.
     """

@@ -14,10 +14,10 @@ def taste() -> None:
 
     \b
     beholder taste new ann --like good/*.jpg --dislike bad/*.jpg
-    beholder taste ask ann candidates/        best first, with how sure it is
+    beholder taste ask ann candidates/        best first, with how sure that is
     beholder taste suggest ann candidates/    which two to show ann next
     beholder taste add ann --better a.png --worse b.png
-    beholder taste show ann                   what it was told, how well it predicts
+    beholder taste show ann                   what it was told, what it learned
     beholder score photo.jpg --taste ann      beside any other scorer
 
     The server has to keep tastes: start it with BEHOLDER_TASTE_STORE=tastes.db.

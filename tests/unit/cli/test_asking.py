@@ -26,14 +26,19 @@ class Caller:
     def scorers(self) -> list[ScorerInfo]:
         return list(self._scorers)
 
+    def scorer(self, name: str) -> ScorerInfo:
+        """Tastes are not listed."""
+        assert name.startswith("taste/")
+        return replace(PLAIN, name=name)
+
     def panels(self) -> dict[str, tuple[str, ...]]:
         return {"usual": self._usual}
 
 
-def chosen(scorers: tuple[ScorerInfo, ...], usual: tuple[str, ...], **given: bool) -> list[str]:
+def chosen(scorers: tuple[ScorerInfo, ...], usual: tuple[str, ...], **given: Any) -> list[str]:
     caller: Any = Caller(scorers, usual)
-    terms = {"has_reference": False, "has_prompt": False} | given
-    return [scorer.name for scorer in choose_scorers(caller, [], usual="usual", **terms)]
+    terms: dict[str, Any] = {"names": [], "has_reference": False, "has_prompt": False} | given
+    return [scorer.name for scorer in choose_scorers(caller, usual="usual", **terms)]
 
 
 def absent(scorer: ScorerInfo) -> ScorerInfo:
@@ -58,6 +63,12 @@ def test_all_that_are_ready_are_asked_where_the_usual_panel_takes_not_all_that_i
 def test_where_nothing_is_ready_the_usual_panel_says_why() -> None:
     with pytest.raises(click.UsageError, match="safety is not ready: never exported"):
         chosen((absent(QUALITY), absent(SAFETY)), ("safety",))
+
+
+def test_tastes_are_asked_alone_or_beside_what_is_named_or_the_panel() -> None:
+    assert chosen(ALL, ("safety",), tastes=["taste/ann"]) == ["taste/ann"]
+    assert chosen(ALL, ("safety",), names=["quality"], tastes=["taste/ann"]) == ["quality", "taste/ann"]
+    assert chosen(ALL, ("safety",), panel="usual", tastes=["taste/ann"]) == ["safety", "taste/ann"]
 
 
 def test_what_nobody_takes_is_in_vain() -> None:

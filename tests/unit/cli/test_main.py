@@ -9,10 +9,11 @@ from beholder.cli.main import beholder, run
 from beholder.cli.rank import parse_weights
 from beholder.cli.score import in_order
 from beholder.cli.serve import serve
+from beholder.cli.taste import taste
 from beholder.config import PREFIX, Config
 
 Captured = pytest.CaptureFixture[str]
-COMMANDS = ["compare", "completion", "export", "rank", "score", "scorers", "serve", "version"]
+COMMANDS = ["compare", "completion", "export", "rank", "score", "scorers", "serve", "taste", "version"]
 
 
 def said(argv: list[str], capsys: Captured, **environ: str) -> tuple[int, str, str]:
@@ -42,6 +43,21 @@ def test_every_command_has_help(command: str, capsys: Captured) -> None:
     assert out.startswith(f"Usage: beholder {command}")
 
 
+@pytest.mark.parametrize("command", sorted(taste.commands))
+def test_every_command_of_tastes_has_help(command: str, capsys: Captured) -> None:
+    code, out, _ = said(["taste", command, "--help"], capsys)
+    assert code == 0
+    assert out.startswith(f"Usage: beholder taste {command}")
+
+
+def test_help_shows_what_to_type_about_tastes(capsys: Captured) -> None:
+    code, out, _ = said(["taste", "--help"], capsys)
+    assert code == 0
+    assert "beholder taste new ann --like good/*.jpg --dislike bad/*.jpg" in out
+    assert max(map(len, out.splitlines())) <= 80
+    assert "..." not in out.partition("Commands:")[2], "the first sentence of a command is too long for its list"
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
@@ -52,6 +68,18 @@ def test_every_command_has_help(command: str, capsys: Captured) -> None:
         (["score", "a.png", "--address", "h:1", "--embedded"], "want either --address or --embedded, got both"),
         (["score", "/nowhere/*.png"], "no file matches /nowhere/*.png"),
         (["rank", "a.png", "--scorers", "ssim=much"], "--scorers: want NAME=WEIGHT, got 'ssim=much'"),
+        (["rank", "a.png"], "want --scorers or --taste"),
+        (["rank", "a.png", "--taste", "ann=much"], "--taste: want NAME=WEIGHT, got 'ann=much'"),
+        (["taste", "nwe"], "no such command 'nwe'"),
+        (["taste", "new", "ann", "--like"], "option '--like' requires an argument; try: beholder taste new --help"),
+        (["taste", "new", "ann", "--like", "--json"], "option '--like' requires an argument"),
+        (["taste", "new", "ann", "--like", "/nowhere/*.png"], "no file matches /nowhere/*.png"),
+        (["taste", "new", "--like", "a.png", "ann"], "missing argument 'NAME'"),
+        (["taste", "add", "ann"], "say something: --like"),
+        (["taste", "add", "ann", "--better", "a.png"], "want as many --worse as --better, got 0 and 1"),
+        (["taste", "add", "ann", "--rate", "1=a.png"], "--scale: want LOW:HIGH"),
+        (["taste", "ask", "ann"], "missing argument 'IMAGE...'"),
+        (["taste", "delete", "ann"], "add --yes; try: beholder taste delete --help"),
         (["export", "ssim", "--all"], "want either names or --all, got both"),
         (["export", "nobody"], "no scorer or encoder 'nobody'"),
         (["serve", "--max-samples", "many"], "BEHOLDER_MAX_SAMPLES: want a whole number, got 'many'"),
@@ -93,7 +121,9 @@ def test_completion_prints_a_script_for_the_shell(shell: str, capsys: Captured) 
     assert f"_BEHOLDER_COMPLETE={shell}_complete" in out
 
 
-@pytest.mark.parametrize("words", [["score"], ["compare", "a.png"], ["rank"]])
+@pytest.mark.parametrize(
+    "words", [["score"], ["compare", "a.png"], ["rank"], ["taste", "ask", "ann"], ["taste", "new", "ann", "--like"]]
+)
 def test_the_shell_is_asked_to_complete_the_names_of_images(words: list[str]) -> None:
     asked = ShellComplete(beholder, {}, "beholder", "_BEHOLDER_COMPLETE").get_completions(words, "ph")
     assert [(one.type, one.value) for one in asked] == [("file", "ph")]

@@ -21,7 +21,7 @@ from beholder.cli.report import (
 )
 from beholder.client import Result, ScorerInfo
 from beholder.errors import CODES, BeholderError, InvalidSample, QueueFull
-from beholder.types import Direction, Kind, Label, Score
+from beholder.types import Direction, Kind, Label, Score, TasteVerdict
 
 BROKEN = InvalidSample("image is empty", "samples[0].candidate")
 CAT = Score(0.75, (Label("cat, tabby", 0.75), Label("dog", 0.125)))
@@ -98,6 +98,41 @@ def test_a_broken_reference_is_not_blamed_on_the_candidate() -> None:
     assert outcome_object(broken)["error"]["message"] == "reference: image is empty"
     missing = InvalidSample("reference: can't read a.png", "reference")
     assert outcome_object(missing)["error"]["message"] == "reference: can't read a.png"
+
+
+def test_a_taste_tells_p_like_and_marks_what_should_not_be_relied_on() -> None:
+    sure, unsure = TasteVerdict(3, 0.5, 0.25, 75.0, ""), TasteVerdict(3, 0.5, 2.0, 50.0, "far from all")
+    scorers = [replace(PLAIN, name="taste/ann", kind=Kind.TASTE), info("ssim")]
+    results = [
+        Result({"taste/ann": Score(0.75, taste=sure), "ssim": Score(0.5)}, image_id="ab"),
+        Result({"taste/ann": Score(0.5, taste=unsure), "ssim": Score(0.5)}, image_id="cd"),
+        Result({"taste/ann": BROKEN, "ssim": Score(0.5)}),
+    ]
+    table = TableReport(["a.png"], scorers)
+    assert [table.row("a.png", result) for result in results] == [
+        "a.png        0.7500      0.5000",
+        "a.png        0.5000 ?    0.5000",
+        "a.png        failed      0.5000",
+    ]
+    first, second, third = (json.loads(JsonReport().row("a.png", result)) for result in results)
+    assert (first["image_id"], first["scores"]["taste/ann"]["taste"]["unsure"]) == ("ab", False)
+    assert second["scores"]["taste/ann"] == {
+        "value": 0.5,
+        "taste": {
+            "version": 3,
+            "opinion": 0.5,
+            "sd": 2.0,
+            "percentile": 50.0,
+            "unsure": True,
+            "why_unsure": "far from all",
+        },
+    }
+    assert "image_id" not in third
+    rows = rows_of(CsvReport(scorers), *results)
+    assert [row["taste/ann"] for row in rows] == ["0.75", "0.5", ""]
+    assert [row["taste/ann.sd"] for row in rows] == ["0.25", "2.0", ""]
+    assert [row["taste/ann.percentile"] for row in rows] == ["75.0", "50.0", ""]
+    assert [row["taste/ann.why_unsure"] for row in rows] == ["", "far from all", ""]
 
 
 def test_table_columns_line_up() -> None:
