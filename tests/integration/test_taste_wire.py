@@ -135,7 +135,7 @@ def test_candidates_are_ranked_by_a_taste_alone_and_weighted(caller: Caller) -> 
         ]
         request = scoring.RankRequest(candidates=candidates, scorers=scorers)
         response = caller.scoring.Rank(request, timeout=TIMEOUT_S)
-        assert all(bool(place.image_id) is ("taste/ranker" in named) for place in response.ranking)
+        assert all(bool(place.image_id) is ("taste__ranker" in weights) for place in response.ranking)
         return [place.index for place in response.ranking]
 
     assert set(rank(taste__ranker=1)[:2]) == {1, 3}
