@@ -351,5 +351,5 @@ def test_what_a_server_can_not_do_now_is_not_called_a_server_that_does_not_answe
     with pytest.raises(Unavailable, match="the store is locked"), where.open():
         raise Unavailable("the store is locked")
     nobody = replace(where, address="127.0.0.1:1")
-    with pytest.raises(click.ClickException, match="127.0.0.1:1 does not answer"), nobody.open():
+    with pytest.raises(click.ClickException, match=r"127\.0\.0\.1:1 does not answer"), nobody.open():
         raise Unavailable("failed to connect")

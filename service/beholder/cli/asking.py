@@ -125,7 +125,7 @@ def choose_scorers(
 ) -> list[ScorerInfo]:
     """Find the scorers to ask: those named, a panel's, or else all that are ready and have what they need.
 
-    Of these last, only the panel `usual`, where any of it is ready and all that is given is taken. Scorers of tastes
+    Of these last, only the panel `usual`, where any of it is ready and all that is given is taken. Tastes (`taste/NAME`)
     are asked beside those named or the panel's, or alone.
 
     Raises:
@@ -145,11 +145,10 @@ def choose_scorers(
         chosen = [known.get(name) or caller.scorer(name) for name in dict.fromkeys(names)]
     else:
         able = {
-            name: scorer
-            for name, scorer in known.items()
-            if (has_reference or not scorer.needs_reference)
-            and (has_prompt or not scorer.needs_prompt)
-            and (scorer.needs_reference or not only_fidelity)
+            name: one
+            for name, one in known.items()
+            if one.needs_reference <= has_reference and one.needs_prompt <= has_prompt
+            if one.needs_reference or not only_fidelity
         }
         few = [able[name] for name in caller.panels().get(usual, ()) if name in able]
         chosen = _first_of(few, list(able.values()), has_reference=has_reference, has_prompt=has_prompt)

@@ -73,10 +73,9 @@ class Tastes:
 
         An image that is broken or can't be read is the error of its own opinion and hurts no other.
 
-        More than 256 opinions, or 64 MiB of them, go in several requests, one after the other, and are then not one
-        transaction: others may write between them, and where one of them fails, those before it are told and the rest
-        have its error. The same call with the same `request_id` does again only what is not done. `timeout_s` is for
-        each request.
+        More than 256 opinions, or 64 MiB of them, go in several requests, each with `timeout_s`, and are then not one
+        transaction: others may write between them, and where one fails, those before it are told and the rest have
+        its error. The same call with the same `request_id` does again only what is not done.
 
         Args:
             likes: one image or many: files as bytes, paths, pixels, PIL images, or an `ImageId`.
