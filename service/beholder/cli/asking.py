@@ -125,7 +125,7 @@ def choose_scorers(
 ) -> list[ScorerInfo]:
     """Find the scorers to ask: those named, a panel's, or else all that are ready and have what they need.
 
-    Of these last, only the panel `usual`, where any of it is ready and all that is given is taken. Tastes (`taste/NAME`)
+    Of these last, only the panel `usual`, where any of it is ready and all that is given is taken. Scorers `taste/NAME`
     are asked beside those named or the panel's, or alone.
 
     Raises:
