@@ -50,6 +50,9 @@ def test_a_wheel_holds_every_scorer_folder_but_only_graphs_that_git_holds(wheel:
         ["git", "ls-files", "models/*/*.onnx"], cwd=REPO, capture_output=True, text=True, check=True
     )
     assert {name for name in names if name.endswith(".onnx")} == {f"beholder/{name}" for name in graphs.stdout.split()}
+    backgrounds = {f"beholder/{path.relative_to(REPO)}" for path in REPO.glob("models/*/background.npz")}
+    assert backgrounds
+    assert backgrounds <= set(names)
     assert "beholder/py.typed" in names
     assert "beholder/v1/scores_pb2.py" in names
 

@@ -49,14 +49,14 @@ def choose(catalog: Catalog, names: Sequence[str]) -> list[Spec]:
     """Find what to build: each spec once, an encoder before the heads that read it.
 
     Args:
-        names: of scorers and encoders; none means the scorers that are built by default.
+        names: of scorers and encoders; none means those that are built by default.
 
     Raises:
         ScorerNotFound: there is none of that name; the message names the nearest.
     """
     known: dict[str, Spec] = {**catalog.encoders, **catalog.scorers}
     chosen = dict[str, Spec]()
-    for name in names or [spec.name for spec in catalog.scorers.values() if spec.default]:
+    for name in names or [name for name, spec in known.items() if spec.default]:
         if name not in known:
             raise ScorerNotFound(f"no scorer or encoder {name!r}{nearest(name, known)}")
         spec = known[name]

@@ -275,6 +275,15 @@ def test_an_encoder_is_built_before_the_heads_that_read_it(tmp_path: Path, names
     assert [spec.name for spec in choose(load_catalog([tmp_path]), names)] == chosen
 
 
+def test_an_encoder_without_a_head_is_built_by_default_where_its_folder_says_so(tmp_path: Path) -> None:
+    make_catalog_folder(tmp_path)
+    trunk = tmp_path / "trunk" / "scorer.toml"
+    (tmp_path / "eye").mkdir()
+    lines = trunk.read_text().replace('name = "trunk"', 'name = "eye"\ndefault = true')
+    (tmp_path / "eye" / "scorer.toml").write_text(lines)
+    assert [spec.name for spec in choose(load_catalog([tmp_path]), [])] == ["eye", "trunk", "head", "sharp"]
+
+
 def test_an_unknown_name_is_answered_with_the_nearest(tmp_path: Path) -> None:
     make_catalog_folder(tmp_path)
     with pytest.raises(ScorerNotFound, match=r"no scorer or encoder 'shrap'; did you mean sharp"):
