@@ -11,7 +11,7 @@ COPY service/beholder/__init__.py service/beholder/
 # pyproject.toml holds the versions:
 # hadolint ignore=DL3013
 RUN python -m venv --without-pip /opt/beholder && python -m venv /opt/export \
- && pip --python /opt/beholder/bin/python install --no-cache-dir ".[${EXTRA}]" \
+ && pip --python /opt/beholder/bin/python install --no-cache-dir ".[${EXTRA},postgres]" \
  && pip --python /opt/export/bin/python install --no-cache-dir ".[cpu,export]"
 COPY service service
 COPY models models
