@@ -48,6 +48,6 @@ def start_server() -> Iterator[StartServer]:
 
 
 @pytest.fixture(scope="session")
-def server(start_server: StartServer) -> ServerProcess:
-    """Return a server with default settings; shared, so leave it as it is."""
-    return start_server()
+def server(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> ServerProcess:
+    """Return a server with default settings that keeps tastes; shared, so leave it as it is."""
+    return start_server(taste_store=tmp_path_factory.mktemp("store") / "tastes.db")

@@ -197,6 +197,8 @@ def _welcome(service: Service, address: str, metrics_address: str) -> None:
         log.warning("not served: %s: %s", name, reason)
     names = ", ".join(sorted(service.loaded.scorers))
     print(f"beholder: {len(service.loaded.scorers)} scorers: {names}", flush=True)  # noqa: T201 - for the operator
+    if service.tastes:
+        print(f"beholder: tastes see through {', '.join(sorted(service.tastes.eyes))}", flush=True)  # noqa: T201
     print(f"beholder: serving on {address}, metrics on http://{metrics_address}/metrics", flush=True)  # noqa: T201
     at = "" if address == Config.address else f" --address {address}"
     print(f"beholder: try: {_program()} score PHOTO.jpg{at}", flush=True)  # noqa: T201

@@ -46,7 +46,7 @@ class Config:
     max_image_mpx: float = _setting(40.0, "megapixels of one image, checked before it is decoded", 0.001, 1000.0)
     cache_mb: int = _setting(64, "MiB of embeddings and results kept for repeated images; 0: off", 0, 1_000_000)
     taste_store: str = _setting("", "file or postgresql:// address that keeps tastes; empty: no tastes")
-    taste_encoder: str = _setting("efficientnet-lite0", "encoder of new tastes that name none")
+    taste_encoder: str = _setting("taste-eye", "encoder of new tastes that name none")
     taste_backgrounds: tuple[str, ...] = _setting((), "background files of encoders that ship none, separated by ':'")
     taste_priors: tuple[str, ...] = _setting((), "files of what most people like, one for an encoder, separated by ':'")
     taste_images: str = _setting(

@@ -35,7 +35,7 @@ class Metrics:
         )
         self.stage_seconds = make.histogram(
             "stage_duration_seconds",
-            "Time in each stage: decode and prepare for an image, queue for a row, run and head for a batch, fit for a taste.",
+            "Time in each stage: decode, prepare of an image, queue of a row, run, head of a batch, fit of a taste.",
             LATENCY_BUCKETS_S,
             "stage",
             "graph",

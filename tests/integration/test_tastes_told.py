@@ -387,7 +387,7 @@ def test_an_opinion_told_while_a_taste_moves_is_not_lost(house: TasteHouse, tmp_
 
 def test_without_kept_images_a_taste_can_not_move(served: tuple[Tastes, Engine]) -> None:
     new(served[0], "ann", *like(warm(1)))
-    with pytest.raises(InvalidSample, match="holds 1 images"):
+    with pytest.raises(InvalidSample, match="of 1 images that 'ann' holds, 0 were kept"):
         served[0].move("ann", ENCODER, "move", timeout_s=WAIT_S)
 
 

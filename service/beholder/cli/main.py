@@ -80,6 +80,9 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         code = beholder.main(list(argv) or ["--help"], PROGRAM, COMPLETE_VAR, standalone_mode=False, obj=environ)
         sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else PROGRAM
         return _fail(f"{_sentence(error.format_message())}; try: {path} --help", 2)

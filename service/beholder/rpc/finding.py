@@ -50,8 +50,13 @@ class Finder:
         return self._tastes.learned.scorer(taste, field)
 
 
+def asks_taste(scorers: Sequence[Scorer]) -> bool:
+    """Tell whether any of them is a taste."""
+    return any(scorer.spec.kind is Kind.TASTE for scorer in scorers)
+
+
 def image_ids(samples: Sequence[Sample | InputError], scorers: Sequence[Scorer]) -> list[str]:
     """Return what opinions may call each candidate later; empty where no taste is asked, or there is no image."""
-    if not any(scorer.spec.kind is Kind.TASTE for scorer in scorers):
+    if not asks_taste(scorers):
         return [""] * len(samples)
     return ["" if isinstance(sample, InputError) else digest(sample.candidate).hex() for sample in samples]

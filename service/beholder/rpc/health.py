@@ -13,7 +13,7 @@ from beholder.engine.engine import Engine
 from beholder.metrics import Metrics
 
 POLL_S = 0.5
-SERVICES = ("", "ready", "beholder.v1.ScoringService", "beholder.v1.ScorerService")
+SERVICES = ("", "ready", "beholder.v1.ScoringService", "beholder.v1.ScorerService", "beholder.v1.TasteService")
 
 
 class Health:

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from beholder.config import MIB
 from beholder.engine.engine import Engine
@@ -13,7 +13,7 @@ from beholder.errors import BeholderError, InputError, InvalidSample
 from beholder.metrics import Metrics
 from beholder.rpc import convert
 from beholder.rpc.call import Context, answering, counted, deadline_of
-from beholder.rpc.finding import Finder, image_ids
+from beholder.rpc.finding import Finder, asks_taste, image_ids
 from beholder.scoring.asked import Scorer
 from beholder.scoring.rank import rank
 from beholder.taste.scorer import judged_among
@@ -21,6 +21,7 @@ from beholder.types import Priority, Sample, SampleResult, Score
 from beholder.v1 import scoring_service_pb2 as pb
 from beholder.v1 import scoring_service_pb2_grpc as pb_grpc
 
+R = TypeVar("R")
 Answer = Callable[[pb.ScoreStreamRequest, int], Coroutine[Any, Any, pb.ScoreStreamResponse]]
 STREAM_REQUESTS = 1024
 """Messages of one stream that may be in work; more are read only as answers are taken."""
@@ -34,7 +35,7 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
     """Answers Score, ScoreStream and Rank.
 
     Args:
-        threads: where tastes are read that are not in memory.
+        threads: where tastes are read that are not in memory, and what takes long is done.
         default_timeout_s: deadline of calls that bring none.
         max_message_bytes: of an answer.
     """
@@ -82,7 +83,8 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
         samples = convert.samples_from(request.samples)
         priority = convert.PRIORITIES.get(request.priority)
         results = await self._results(samples, scorers, deadline_s, priority, request_id, request.explain)
-        response = convert.results_to(results, image_ids(samples, scorers))
+        ids = await self._apart(asks_taste(scorers), partial(image_ids, samples, scorers))
+        response = convert.results_to(results, ids)
         self._check_size(response.ByteSize())
         return response
 
@@ -113,15 +115,18 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
                 samples.append(error)
         priority = convert.PRIORITIES.get(request.priority)
         results = await self._results(samples, scorers, deadline_s, priority, request_id)
-        results = judged_among(scorers, results)
-        ranking = rank(results, weights, directions, normalisation)
-        return convert.ranking_to(ranking, results, image_ids(samples, scorers))
+        has_taste = asks_taste(scorers)
+        among = await self._apart(has_taste, partial(judged_among, scorers, results))
+        ids = await self._apart(has_taste, partial(image_ids, samples, scorers))
+        return convert.ranking_to(rank(among, weights, directions, normalisation), among, ids)
 
     async def _find(self, names: Sequence[str], panel: str = "", explain: bool = False) -> list[Scorer]:
         find = partial(self._finder.find, names, panel, explain=explain)
-        if self._finder.has_to_read(names):
-            return await asyncio.get_running_loop().run_in_executor(self._threads, find)
-        return find()
+        return await self._apart(self._finder.has_to_read(names), find)
+
+    async def _apart(self, takes_long: bool, call: Callable[[], R]) -> R:
+        """Call in a thread where it may hold up the loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call) if takes_long else call()
 
     async def _results(
         self,

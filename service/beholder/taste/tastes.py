@@ -224,6 +224,10 @@ class Tastes:
         """
         eye = self._eye(encoder)
         embeddings = dict(self._embedded_anew(name, eye, timeout_s, request_id))
+        held = self._store.summary(name).images
+        if len(embeddings) < held:
+            found = f"of {held} images that {name!r} holds, {len(embeddings)} were kept"
+            raise InvalidSample(f"{found}; a taste can move if BEHOLDER_TASTE_IMAGES=keep was set when they were told")
         self._store.move(name, eye.name, eye.digest, embeddings, request_id, expected_version)
         self.learned.forget(name)
         return self._store.summary(name)

@@ -94,6 +94,12 @@ def test_a_mistake_is_one_line_and_exit_code_2(argv: list[str], message: str, ca
     assert len(err.splitlines()) == 1
 
 
+def test_a_group_without_a_command_shows_its_help(capsys: Captured) -> None:
+    code, out, err = said(["taste"], capsys)
+    assert (code, out) == (2, "")
+    assert err.startswith("Usage: beholder taste")
+
+
 @pytest.mark.parametrize("argv", [["score", "a.png"], ["scorers"], ["serve"], ["export"], ["scorers", "--embedded"]])
 def test_an_unknown_setting_stops_a_command_that_reads_settings(argv: list[str], capsys: Captured) -> None:
     code, _, err = said(argv, capsys, BEHOLDER_ADRESS="127.0.0.1:1")
