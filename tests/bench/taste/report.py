@@ -11,8 +11,8 @@ from bench.taste.eye import REPO
 from bench.taste.found import TOLD, Found, sets_of
 from bench.taste.statistics import estimate
 from bench.taste.tables import STEADY_GATE
-from bench.taste.ways import AMONG, BOTH, LIKES
-from bench.taste.words import FEW_COUNTS, few, gate, outcomes, percent
+from bench.taste.ways import AMONG, BOTH, CHOICES, LIKES
+from bench.taste.words import FEW_COUNTS, few, gate, of_100, outcomes, percent
 
 DOCS = REPO / "docs"
 KEPT = DOCS / "taste.json"
@@ -118,17 +118,19 @@ def _for_users(sets: Sequence[Found]) -> Iterator[str]:
 
 
 def _by_count(sets: Sequence[Found]) -> Iterator[str]:
-    yield "- **n = 0**: P(like) is 0.5 and `unsure`, unless the operator gave a prior."
+    yield "- **n = 0**: P(like) is 0.5, or what the operator's prior says where there is one; always `unsure`."
     for count, said in USES.items():
-        means = [100 * found.mean(BOTH, count).mean for found in sets if found.mean(BOTH, count).people]
-        yield f"- **n = {count}** of each: {min(means):.0f} to {max(means):.0f} of 100, by set. {said}"
+        means = [found.mean(BOTH, count).mean for found in sets if found.mean(BOTH, count).people]
+        yield f"- **n = {count}** of each: {of_100(min(means))} to {of_100(max(means))} of 100, by set. {said}"
 
 
 def _to_know(sets: Sequence[Found]) -> Iterator[str]:
     more = [found.name for found in sets if found.mean(BOTH, "5").mean > found.mean(AMONG, "5").mean]
+    gaps = [found.against(CHOICES, BOTH, "5").mean for found in sets]
     yield (
         f"- Say what you dislike, too: at n = 5 that was better than likes alone in {len(more)} of {len(sets)} sets. "
-        "Choosing between two pictures teaches about as much as a like and a dislike."
+        "A choice between two pictures teaches about as much as a like and a dislike (AUC at n = 5 differs by "
+        f"{min(gaps):+.3f} to {max(gaps):+.3f}, by set)."
     )
     over = tables.range_of([found.kept["calibration"][LIKES]["5"]["right"] for found in sets])
     yield (
@@ -143,7 +145,7 @@ def _to_know(sets: Sequence[Found]) -> Iterator[str]:
     yield (
         "- **`unsure`** has three reasons: nothing was told yet; the verdict lies so near to the middle that a change "
         "which nobody sees (coding, resizing) may flip it; or the picture is far from the background and from every "
-        "example. It does not know when a taste is wrong about a picture that looks ordinary."
+        "example. It does not know when a taste is wrong about a picture that looks ordinary. " + _unsure(sets)
     )
     yield (
         "- P(like) is for candidates of which as many are liked as not. If you like one picture in ten, order by it, "
@@ -157,6 +159,15 @@ def _to_know(sets: Sequence[Found]) -> Iterator[str]:
     yield (
         "- **Deleting** a taste or an example takes it out of the store at once. PostgreSQL keeps the bytes in the "
         "server's files until vacuum, and in its write-ahead log and your backups as long as you keep those."
+    )
+
+
+def _unsure(sets: Sequence[Found]) -> str:
+    at_five = [found.kept["calibration"][BOTH]["5"] for found in sets]
+    shares = {key: tables.range_of([one[key] for one in at_five]) for key in ("unsure", "right_sure", "right_unsure")}
+    return (
+        f"At n = 5 it is said of {shares['unsure']} of verdicts, by set; of those {shares['right_unsure']} were right, "
+        f"of the others {shares['right_sure']}."
     )
 
 

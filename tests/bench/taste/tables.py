@@ -7,7 +7,7 @@ from typing import Any
 from bench.taste.found import RIVALS, Found
 from bench.taste.statistics import Estimate, difference, estimate
 from bench.taste.ways import AMONG, BOTH, CHOICES, DEPARTING, LIKES, POPULATION, RATINGS
-from bench.taste.words import VERDICTS, cell, compared, percent
+from bench.taste.words import VERDICTS, cell, compared, of_100, percent
 
 ROW = Sequence[str]
 STEADY_GATE = 0.02
@@ -28,7 +28,7 @@ def pairs_of_100(sets: Sequence[Found], way: str) -> Iterator[ROW]:
     """Yield how many pairs of 100 come in the right order."""
     for count in USERS_COUNTS:
         means = [found.mean(way, count) for found in sets]
-        yield f"n = {count}", *(f"{100 * one.mean:.0f}" if one.people else "-" for one in means)
+        yield f"n = {count}", *(of_100(one.mean) if one.people else "-" for one in means)
 
 
 def means(found: Found, measure: str) -> Iterator[ROW]:

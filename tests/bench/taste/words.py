@@ -37,6 +37,11 @@ def percent(value: float) -> str:
     return "-" if value != value else f"{100 * value:.{2 if 0 < value < 0.001 else 1}f} %"
 
 
+def of_100(share: float) -> str:
+    """Return how many of 100; nearly all are not all."""
+    return ">99" if 0.995 <= share < 1 else f"{100 * share:.0f}"
+
+
 def outcomes(sets: Iterable[Found]) -> dict[int, list[str]]:
     """Return by sign (-1 lost, 0 not told apart, 1 won) what came of tastes against what is simpler."""
     result: dict[int, list[str]] = {-1: [], 0: [], 1: []}
