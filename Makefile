@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3.13 python3.12 python3.11 python3
 DEVICE ?= $(if $(wildcard /proc/driver/nvidia/version)$(shell command -v nvidia-smi),gpu,cpu)
-PROTOS := $(wildcard proto/beholder/v1/*.proto)
+PROTOS := $(wildcard proto/beholder/*/*.proto)
 .DEFAULT_GOAL := help
 
 .PHONY: help run test check export bench scorers opinion taste soak install-check gpu-check proto baseline models clean
@@ -32,6 +32,7 @@ check: $(VENV)/.dev ## lint, types, import contracts, wire, generated code, comm
 	@rm -rf .cache/generated && mkdir -p .cache/generated
 	@$(call generate,.cache/generated)
 	diff -r -x __init__.py -x __pycache__ .cache/generated/beholder/v1 service/beholder/v1
+	diff -r -x __init__.py -x __pycache__ .cache/generated/beholder/inference_v2 service/beholder/inference_v2
 	@$(MAKE) --no-print-directory models
 
 export: $(VENV)/.export ## build the default scorers' graphs; ARGS="--all" or names pick others
@@ -64,7 +65,7 @@ gpu-check: $(VENV)/.dev ## prove on a GPU machine that CUDA runs the scorers and
 	@$(BIN)/beholder export
 	@PYTHONPATH=tests $(BIN)/python -m bench.gpu_check $(ARGS)
 
-proto: $(VENV)/.dev ## generate service/beholder/v1 from proto/
+proto: $(VENV)/.dev ## generate service/beholder/v1 and inference_v2 from proto/
 	@$(call generate,service)
 
 baseline: $(VENV)/.dev ## at a release: record the wire that later versions must not break

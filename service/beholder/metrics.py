@@ -76,6 +76,22 @@ class Metrics:
         self.stage_seconds.labels(stage, graph).observe(seconds)
 
 
+def counts(counter: Counter) -> dict[tuple[str, ...], float]:
+    """Return the values of the labels, in their order -> the count; walks all of the counter's series."""
+    samples = [sample for family in counter.collect() for sample in family.samples]
+    return {tuple(sample.labels.values()): sample.value for sample in samples if sample.name.endswith("_total")}
+
+
+def totals(histogram: Histogram) -> dict[tuple[str, ...], tuple[float, float]]:
+    """Return the values of the labels, in their order -> (how often, the sum); walks all of the histogram's series."""
+    samples = [sample for family in histogram.collect() for sample in family.samples]
+    found = {
+        suffix: {tuple(it.labels.values()): it.value for it in samples if it.name.endswith(suffix)}
+        for suffix in ("_count", "_sum")
+    }
+    return {labels: (count, found["_sum"][labels]) for labels, count in found["_count"].items()}
+
+
 class _Maker:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry

@@ -1,6 +1,7 @@
 """grpc.health.v1, computed: what the lanes say, under the names that probes and balancers ask.
 
 ""  ready  beholder.v1.*   SERVING while requests are let in and at least one scorer works
+inference.*                the same
 startup                    SERVING from the end of the warm-up on
 live                       SERVING while the process answers
 scorer/NAME                SERVING while that scorer works; one that fails takes down no other
@@ -13,7 +14,15 @@ from beholder.engine.engine import Engine
 from beholder.metrics import Metrics
 
 POLL_S = 0.5
-SERVICES = ("", "ready", "beholder.v1.ScoringService", "beholder.v1.ScorerService", "beholder.v1.TasteService")
+INFERENCE = "inference.GRPCInferenceService"
+SERVICES = (
+    "",
+    "ready",
+    "beholder.v1.ScoringService",
+    "beholder.v1.ScorerService",
+    "beholder.v1.TasteService",
+    INFERENCE,
+)
 
 
 class Health:
@@ -24,6 +33,11 @@ class Health:
         self._engine = engine
         self._metrics = metrics
         self._is_serving = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether requests are let in and at least one scorer works."""
+        return self._is_serving and not all(map(self._engine.not_ready_reason, self._engine.catalog.scorers))
 
     async def start(self) -> None:
         """Say NOT_SERVING to everything but `live`; call before the server listens."""

@@ -121,8 +121,8 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
         return convert.ranking_to(rank(among, weights, directions, normalisation), among, ids)
 
     async def _find(self, names: Sequence[str], panel: str = "", explain: bool = False) -> list[Scorer]:
-        find = partial(self._finder.find, names, panel, explain=explain)
-        return await self._apart(self._finder.has_to_read(names), find)
+        found = self._finder.at_once(names, panel, explain=explain)
+        return found or await self._apart(True, partial(self._finder.find, names, panel, explain=explain))
 
     async def _apart(self, takes_long: bool, call: Callable[[], R]) -> R:
         """Call in a thread where it may hold up the loop."""

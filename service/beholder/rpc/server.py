@@ -12,7 +12,7 @@ from beholder.engine.engine import Engine
 from beholder.errors import ConfigError
 from beholder.metrics import Metrics
 from beholder.rpc.finding import Finder
-from beholder.rpc.health import Health
+from beholder.rpc.health import INFERENCE, Health
 from beholder.rpc.scorer_servicer import ScorerServicer
 from beholder.rpc.scoring_servicer import ScoringServicer
 from beholder.rpc.taste_calls import TasteCalls
@@ -35,6 +35,10 @@ def build_server(
     engine: Engine, tastes: Tastes | None, health: Health, config: Config, metrics: Metrics
 ) -> grpc.aio.Server:
     """Register all services; nothing listens yet."""
+    # Here, not above: a process that serves nothing may hold tritonclient, whose messages have the same names.
+    from beholder.inference_v2 import grpc_service_pb2_grpc as inference_pb2_grpc
+    from beholder.rpc.oip_servicer import OipServicer
+
     server = grpc.aio.server(options=_options(config))
     finder, threads = Finder(engine, tastes), ThreadPoolExecutor(STORE_THREADS, "store")
     default_s, max_bytes = config.default_timeout_s, config.max_message_mb * MIB
@@ -45,11 +49,14 @@ def build_server(
     )
     telling = TasteServicer(TasteCalls(tastes, config.max_samples), threads, default_s, engine.clock, metrics)
     taste_service_pb2_grpc.add_TasteServiceServicer_to_server(telling, server)
+    inference = OipServicer(engine, finder, health, threads, config, metrics)
+    inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(inference, server)
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
     names = [
         scoring_service_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name,
         scorer_service_pb2.DESCRIPTOR.services_by_name["ScorerService"].full_name,
         taste_service_pb2.DESCRIPTOR.services_by_name["TasteService"].full_name,
+        INFERENCE,
         health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
         reflection.SERVICE_NAME,
     ]
