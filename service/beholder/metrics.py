@@ -42,6 +42,9 @@ class Metrics:
         )
         self.batch_rows = make.histogram("batch_rows", "Rows in each batch run.", BATCH_BUCKETS, "graph")
         self.rows = make.counter("rows", "Rows run on the device; its rate is rows per second.", "graph")
+        self.row_run_seconds = make.counter(
+            "row_run_seconds", "Time that rows spent in runs: each row of a batch all of its run.", "graph"
+        )
         self.failed_batches = make.counter("failed_batches", "Batches that the device failed on.", "graph")
         self.queue_rows = make.gauge("queue_rows", "Rows that wait for the device.", "graph", "priority")
         self.in_flight_rows = make.gauge("in_flight_rows", "Rows admitted and not yet answered.")

@@ -183,6 +183,7 @@ class Lane:
         self._metrics.observe_stage("run", name, elapsed_s)
         self._metrics.batch_rows.labels(name).observe(rows)
         self._metrics.rows.labels(name).inc(rows)
+        self._metrics.row_run_seconds.labels(name).inc(rows * elapsed_s)
 
     def _expire(self, entry: Entry[Row]) -> None:
         self._release(entry.payload)

@@ -83,7 +83,7 @@ class InferStatistics(_message.Message):
 
     @_builtins.property
     def compute_infer(self) -> Global___StatisticDuration:
-        """Batches of the model's graph, and how long they ran."""
+        """Images of the model's graph that were run, and how long; each image of a batch ran as long as the batch."""
 
     @_builtins.property
     def compute_output(self) -> Global___StatisticDuration:

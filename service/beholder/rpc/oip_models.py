@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from beholder.config import Config
 from beholder.errors import ScorerNotFound
 from beholder.inference_v2 import grpc_service_pb2 as pb
 from beholder.inference_v2 import model_config_pb2 as config_pb
@@ -114,17 +115,19 @@ def metadata_to(model: Model) -> pb.ModelMetadataResponse:
     return message
 
 
-def config_to(model: Model, max_samples: int) -> config_pb.ModelConfig:
+def config_to(model: Model, config: Config) -> config_pb.ModelConfig:
     """Describe a model as Triton's configurations do."""
+    is_kept = config.cache_mb > 0 and len(model.scorer.graph.roles) == 1
     message = config_pb.ModelConfig(
         name=model.name,
         platform=PLATFORM,
         backend=PLATFORM,
-        max_batch_size=max_samples,
+        max_batch_size=config.max_samples,
         input=[_input(port) for port in model.inputs],
         output=[_output(port) for port in model.outputs],
         dynamic_batching=config_pb.ModelDynamicBatching(priority_levels=len(Priority), default_priority_level=1),
         model_transaction_policy=config_pb.ModelTransactionPolicy(decoupled=False),
+        response_cache=config_pb.ModelResponseCache(enable=is_kept),
     )
     for name, value in _parameters(model).items():
         message.parameters[name].string_value = value

@@ -50,7 +50,7 @@ class OipServicer(pb_grpc.GRPCInferenceServiceServicer):
         metrics: Metrics,
     ) -> None:
         self._engine, self._finder, self._health, self._threads = engine, finder, health, threads
-        self._max_samples, self._default_timeout_s = config.max_samples, config.default_timeout_s
+        self._config = config
         self._metrics, self._statistics = metrics, Statistics(engine.clock, metrics)
 
     async def ServerLive(self, request: pb.ServerLiveRequest, context: Context) -> pb.ServerLiveResponse:  # noqa: N802, D102
@@ -81,7 +81,7 @@ class OipServicer(pb_grpc.GRPCInferenceServiceServicer):
     async def ModelConfig(self, request: pb.ModelConfigRequest, context: Context) -> pb.ModelConfigResponse:  # noqa: N802, D102
         async with self._answering("ModelConfig", context):
             model = await self._find(request.name, request.version)
-            return pb.ModelConfigResponse(config=config_to(model, self._max_samples))
+            return pb.ModelConfigResponse(config=config_to(model, self._config))
 
     async def ModelStatistics(  # noqa: N802, D102
         self, request: statistics_pb.ModelStatisticsRequest, context: Context
@@ -129,7 +129,7 @@ class OipServicer(pb_grpc.GRPCInferenceServiceServicer):
     async def _infer(
         self, request: infer_pb.ModelInferRequest, context: Context, request_id: str
     ) -> infer_pb.ModelInferResponse:
-        deadline_s = deadline_of(context, self._engine.clock, self._default_timeout_s)
+        deadline_s = deadline_of(context, self._engine.clock, self._config.default_timeout_s)
         timeout_us = _whole(request, "timeout")
         if timeout_us:
             deadline_s = min(deadline_s, self._engine.clock() + timeout_us / 1e6)
@@ -140,7 +140,7 @@ class OipServicer(pb_grpc.GRPCInferenceServiceServicer):
             if priority is None:
                 want = "want 1 where somebody waits for the answer, 2 for bulk work, or 0 for the default"
                 raise InvalidSample(f"{want}, got {_whole(request, 'priority')}", "priority")
-            read = partial(oip_tensors.samples_from, request, self._max_samples)
+            read = partial(oip_tensors.samples_from, request, self._config.max_samples)
             samples = await self._apart(read) if oip_tensors.takes_long(request) else read()
             job = self._engine.submit(
                 samples, [model.scorer], deadline_s=deadline_s, priority=priority, request_id=request_id

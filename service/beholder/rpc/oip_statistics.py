@@ -53,27 +53,28 @@ class Statistics:
     def read(self, models: Sequence[Model]) -> pb.ModelStatisticsResponse:
         """Tell what the models did; walks all series, which takes milliseconds."""
         results, lookups = counts(self._metrics.results), counts(self._metrics.cache_lookups)
+        rows, rows_s = counts(self._metrics.rows), counts(self._metrics.row_run_seconds)
         stages, batches = totals(self._metrics.stage_seconds), totals(self._metrics.batch_rows)
         response = pb.ModelStatisticsResponse()
         for model in models:
             graph = model.scorer.graph.name
             requests = self._requests.get(_series(model), _Requests())
             hits, misses = (int(lookups.get((graph, result), 0)) for result in ("hit", "miss"))
-            runs = int(batches.get((graph,), (0, 0))[0])
-            waited, run, head = (stages.get((stage, graph), (0.0, 0.0)) for stage in ("queue", "run", "head"))
+            ran = int(rows.get((graph,), 0))
+            waited, head = (stages.get((stage, graph), (0.0, 0.0)) for stage in ("queue", "head"))
             response.model_stats.add(
                 name=model.name,
                 version=model.version,
                 last_inference=requests.last_ms,
                 inference_count=int(results.get((_series(model), "OK"), 0)),
-                execution_count=runs,
+                execution_count=int(batches.get((graph,), (0, 0))[0]),
                 inference_stats=pb.InferStatistics(
                     success=_duration(requests.succeeded, requests.succeeded_s),
                     fail=_duration(requests.failed, requests.failed_s),
                     queue=_duration(int(waited[0]) + hits, waited[1]),
-                    compute_input=_duration(runs, 0.0),
-                    compute_infer=_duration(runs, run[1]),
-                    compute_output=_duration(runs, head[1]),
+                    compute_input=_duration(ran, 0.0),
+                    compute_infer=_duration(ran, rows_s.get((graph,), 0.0)),
+                    compute_output=_duration(ran, head[1]),
                     cache_hit=_duration(hits, 0.0),
                     cache_miss=_duration(misses, 0.0),
                 ),
