@@ -20,6 +20,7 @@ from beholder.errors import (
     VersionConflict,
 )
 from beholder.inputs.image import digest
+from beholder.rpc.finding import Finder
 from beholder.scoring.embedding import EmbeddingScorer
 from beholder.taste.background import fit_background
 from beholder.taste.changes import Changes
@@ -31,7 +32,21 @@ from beholder.taste.store import Limits
 from beholder.taste.tastes import Tastes, Told
 from beholder.taste.telling import NewChoice, NewOpinion, rating
 from beholder.types import EncodedImage, RawImage, Score
-from taste_house import DIGEST, ENCODER, WAIT_S, TasteHouse, ask, cold, dislike, embedding, like, look, pixels, png, warm
+from taste_house import (
+    DIGEST,
+    ENCODER,
+    WAIT_S,
+    TasteHouse,
+    ask,
+    cold,
+    dislike,
+    embedding,
+    like,
+    look,
+    pixels,
+    png,
+    warm,
+)
 
 BROKEN = EncodedImage(b"\x89PNG\r\n\x1a\nnot really")
 
@@ -142,7 +157,7 @@ def test_opinions_name_images_that_were_scored_before(served: tuple[Tastes, Engi
     assert (told.taste.version, told.taste.images) == (2, 1)
 
 
-def test_an_image_that_the_taste_holds_needs_noembedding(house: TasteHouse, tmp_path: Path) -> None:
+def test_an_image_that_the_taste_holds_needs_no_embedding(house: TasteHouse, tmp_path: Path) -> None:
     known = digest(warm(1)).hex()
     with house.tastes(tmp_path / "tastes.db") as (tastes, _):
         new(tastes, "ann", *like(warm(1)))
@@ -402,6 +417,23 @@ def test_another_replica_sees_a_new_opinion_within_a_second(house: TasteHouse, t
         here[0].delete("ann", "bye")
         while there[0].learned.remembered("ann"):
             assert time.monotonic() < deadline + 10
+
+
+def test_tastes_in_memory_are_found_without_reading_and_all_or_none(
+    served: tuple[Tastes, Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tastes, engine = served
+    finder = Finder(engine, tastes)
+    new(tastes, "ann", *like(warm(0)))
+    new(tastes, "bob", *like(cold(0)))
+    names = ["taste/bob", "taste/ann"]
+    assert finder.at_once(names) is None, "nothing was read yet"
+    read = finder.find(names)
+    monkeypatch.setattr(tastes.learned, "scorer", None)  # whatever is let go of from here on, nothing is read
+    assert finder.at_once(names) == read
+    tastes.learned.forget("ann")
+    assert finder.at_once(names) is None
+    assert finder.at_once(["taste/bob"]) == read[:1]
 
 
 def test_limits_hold(house: TasteHouse, tmp_path: Path) -> None:

@@ -122,7 +122,9 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
 
     async def _find(self, names: Sequence[str], panel: str = "", explain: bool = False) -> list[Scorer]:
         found = self._finder.at_once(names, panel, explain=explain)
-        return found or await self._apart(True, partial(self._finder.find, names, panel, explain=explain))
+        if found is None:
+            found = await self._apart(True, partial(self._finder.find, names, panel, explain=explain))
+        return found
 
     async def _apart(self, takes_long: bool, call: Callable[[], R]) -> R:
         """Call in a thread where it may hold up the loop."""
