@@ -23,11 +23,6 @@ class Finder:
     def __init__(self, engine: Engine, tastes: Tastes | None) -> None:
         self._engine, self._tastes = engine, tastes
 
-    def has_to_read(self, names: Sequence[str]) -> bool:
-        """Tell whether `find` may block: a taste is asked that is not in memory."""
-        tastes = [name for name in map(name_in, names) if name is not None]
-        return self._tastes is not None and any(self._tastes.learned.remembered(name) is None for name in tastes)
-
     def at_once(self, names: Sequence[str], panel: str = "", *, explain: bool = False) -> list[Scorer] | None:
         """Return what `find` does where that takes no reading, else None; never blocks."""
         asked = self._engine.catalog.names(names, panel)

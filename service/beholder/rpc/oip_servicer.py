@@ -25,6 +25,7 @@ from beholder.rpc.oip_answer import answer, at_sample, wanted_from
 from beholder.rpc.oip_models import PLATFORM, Model, config_to, metadata_to, split
 from beholder.rpc.oip_statistics import Statistics
 from beholder.rpc.oip_stream import in_order
+from beholder.taste.scorer import name_in
 from beholder.types import Priority, SampleResult, Score
 
 R = TypeVar("R")
@@ -150,7 +151,7 @@ class OipServicer(pb_grpc.GRPCInferenceServiceServicer):
     async def _find(self, name: str, version: str) -> Model:
         scorer, datatype = split(name)
         find = partial(self._finder.find_one, scorer, "model_name")
-        found = await self._apart(find) if self._finder.has_to_read([scorer]) else find()
+        found = find() if name_in(scorer) is None else await self._apart(find)  # a taste may have to be read
         model = Model(name, datatype, found)
         model.check_version(version)
         return model
