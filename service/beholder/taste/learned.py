@@ -84,7 +84,11 @@ class Learned:
             return found
         try:
             with self._locks[hash(name) % LOCKS]:
-                return self._memory.get(name) or self._learn(name)
+                found = self._memory.get(name)
+                if found:
+                    return found
+                with self._memory.reading(name):
+                    return self._learn(name)
         except InputError as error:
             raise type(error)(error.message, field) from error
 
@@ -104,7 +108,6 @@ class Learned:
         self._memory.forget(name)
 
     def _learn(self, name: str) -> TasteScorer:
-        moment = self._memory.moment
         taste = self._store.get(name)
         reader = self.reader(taste.encoder, taste.encoder_digest)
         started = self._clock()
@@ -114,7 +117,7 @@ class Learned:
             log.exception("taste %s can't be learned", name)
             raise StoreFailed("what is stored of this taste can't be read; the server's log has the reason") from error
         self._metrics.observe_stage("fit", reader.eye.name, self._clock() - started)
-        self._memory.put(name, taste.id, scorer, moment)
+        self._memory.put(name, taste.id, scorer)
         return scorer
 
     def _watch(self) -> None:

@@ -1,8 +1,9 @@
 """Tastes as learned, kept in memory: those asked last, and none that is no longer what it was."""
 
+import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from beholder.taste.scorer import TasteScorer
 
@@ -18,7 +19,7 @@ class Memory:
         self._max_bytes, self._bytes = max_bytes, 0
         self._scorers: OrderedDict[str, tuple[str, TasteScorer]] = OrderedDict()
         self._lock = threading.Lock()
-        self._moment = 0
+        self._reading = set[str]()
 
     @property
     def used_bytes(self) -> int:
@@ -28,10 +29,16 @@ class Memory:
     def __len__(self) -> int:
         return len(self._scorers)
 
-    @property
-    def moment(self) -> int:
-        """To be taken before a taste is read from the store, and given to `put`."""
-        return self._moment
+    @contextlib.contextmanager
+    def reading(self, name: str) -> Iterator[None]:
+        """Hold while a taste is read from its store and put here, by one thread at a time for each name."""
+        with self._lock:
+            self._reading.add(name)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._reading.discard(name)
 
     def get(self, name: str) -> TasteScorer | None:
         """Return a taste as learned; None where it has to be read."""
@@ -42,10 +49,10 @@ class Memory:
             self._scorers.move_to_end(name)
             return found[1]
 
-    def put(self, name: str, taste_id: str, scorer: TasteScorer, moment: int) -> None:
-        """Keep a taste, unless something was forgotten since `moment`: it may have been read before that changed."""
+    def put(self, name: str, taste_id: str, scorer: TasteScorer) -> None:
+        """Keep a taste, unless it was forgotten while it was `reading`: what was read may be from before it changed."""
         with self._lock:
-            if moment != self._moment or scorer.size_bytes > self._max_bytes:
+            if name not in self._reading or scorer.size_bytes > self._max_bytes:
                 return
             self._drop(name)
             self._scorers[name] = (taste_id, scorer)
@@ -56,20 +63,20 @@ class Memory:
     def forget(self, name: str) -> None:
         """Let go of a taste that was changed or deleted."""
         with self._lock:
-            self._moment += 1
+            self._reading.discard(name)
             self._drop(name)
 
     def forget_ids(self, ids: Collection[str]) -> None:
         """Let go of tastes by their ids."""
         with self._lock:
-            self._moment += 1
+            self._reading.clear()  # of these, nobody knows the ids yet
             for name in [name for name, (taste_id, _) in self._scorers.items() if taste_id in ids]:
                 self._drop(name)
 
     def clear(self) -> None:
         """Let go of all."""
         with self._lock:
-            self._moment += 1
+            self._reading.clear()
             self._scorers.clear()
             self._bytes = 0
 
