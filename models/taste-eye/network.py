@@ -1,4 +1,4 @@
-"""The network of taste-eye: EfficientNet-Lite0 looked at in its middle and at its end.
+"""The network of taste-eye: EfficientNet-Lite0 looked at in its middle and at its end, along what differs most.
 
 Its constants are measured by measure.py; export.py writes it as a graph.
 """
@@ -11,7 +11,7 @@ import torch
 from _efficientnet import STAGES, State, convolution, normalised, stages
 from torch import Tensor
 from torch.nn import Module
-from torch.nn.functional import adaptive_avg_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, conv2d
 
 SIDE_PX = 224
 LEVELS = (3, 4, 5)
@@ -22,25 +22,38 @@ LEVEL_LENGTH = 4.5
 """Of one level, were each channel one deviation from its mean: a level adds a tenth to the variance of the features."""
 BOUND = 3.0
 """Deviations that a channel comes near to and never exceeds, however strange the image."""
+DIMENSIONS = 256
+"""Of an embedding: directions in which images in general differ most."""
 STANDARD = Path(__file__).resolve().with_name("standard.npz")
 
 
 @dataclass(frozen=True)
 class Standard:
-    """What the channels of all levels say of images in general: means and deviations, (C,) each."""
+    """What the network says of images in general.
+
+    Attributes:
+        mean, deviation: (C,) each, of the channels of all levels.
+        centre: (F,), the mean of what is seen, features and levels.
+        axes: (F, DIMENSIONS), orthonormal: the directions in which that differs most.
+    """
 
     mean: Tensor
     deviation: Tensor
+    centre: Tensor
+    axes: Tensor
 
     def save(self, path: Path = STANDARD) -> None:
         """Write the file that `load_standard` reads."""
-        np.savez(path, mean=self.mean.numpy(), deviation=self.deviation.numpy())
+        np.savez_compressed(path, **{name: getattr(self, name).numpy() for name in NAMES})
+
+
+NAMES = ("mean", "deviation", "centre", "axes")
 
 
 def load_standard(path: Path = STANDARD) -> Standard:
     """Read what measure.py wrote."""
     with np.load(path, allow_pickle=False) as file:
-        return Standard(torch.from_numpy(file["mean"]), torch.from_numpy(file["deviation"]))
+        return Standard(*(torch.from_numpy(file[name]) for name in NAMES))
 
 
 class Trunk(Module):
@@ -69,18 +82,37 @@ class Trunk(Module):
         return adaptive_avg_pool2d(self.end(values).clamp(0, 6), 1).flatten(1), levels
 
 
+class Sight(Module):
+    """What the trunk sees, scaled so that distances can be read as they are.
+
+    Args:
+        mean, deviation: (C,) each, of the channels of all levels.
+    """
+
+    def __init__(self, weights: Path, mean: Tensor, deviation: Tensor) -> None:
+        super().__init__()
+        self.trunk = Trunk(weights)
+        self.mean, self.deviation = mean, deviation
+
+    def forward(self, candidate: Tensor) -> Tensor:
+        """Map uint8 (N, 224, 224, 3) to (N, F)."""
+        features, levels = self.trunk(candidate)
+        length = (features * features).sum(dim=1, keepdim=True).sqrt().clamp(min=1e-6)
+        departure = (torch.cat(levels, dim=1) - self.mean) / (BOUND * self.deviation)
+        weight = torch.cat([torch.full(level.shape[1:], LEVEL_LENGTH / level.shape[1] ** 0.5) for level in levels])
+        return torch.cat([FEATURE_LENGTH / length * features, BOUND * weight * torch.tanh(departure)], dim=1)
+
+
 class TasteEye(Module):
-    """What the trunk sees, scaled so that distances between embeddings can be read as they are."""
+    """What is seen, along the axes of images in general."""
 
     def __init__(self, weights: Path, standard: Standard) -> None:
         super().__init__()
-        self.trunk = Trunk(weights)
-        self.standard = standard
+        self.sight = Sight(weights, standard.mean, standard.deviation)
+        self.centre, self.axes = standard.centre, standard.axes
 
     def forward(self, candidate: Tensor) -> Tensor:
-        """Map uint8 (N, 224, 224, 3) to (N, 1664)."""
-        features, levels = self.trunk(candidate)
-        length = (features * features).sum(dim=1, keepdim=True).sqrt().clamp(min=1e-6)
-        departure = (torch.cat(levels, dim=1) - self.standard.mean) / (BOUND * self.standard.deviation)
-        weight = torch.cat([torch.full(level.shape[1:], LEVEL_LENGTH / level.shape[1] ** 0.5) for level in levels])
-        return torch.cat([FEATURE_LENGTH / length * features, BOUND * weight * torch.tanh(departure)], dim=1)
+        """Map uint8 (N, 224, 224, 3) to (N, DIMENSIONS)."""
+        seen = (self.sight(candidate) - self.centre)[:, :, None, None]
+        # A convolution sums a row in the same order in every batch; a product of matrices need not.
+        return conv2d(seen, self.axes.T[:, :, None, None]).flatten(1)

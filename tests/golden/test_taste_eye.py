@@ -17,7 +17,7 @@ from golden.test_golden import MODELS, SCENES, read
 EYE, TRUNK = MODELS / "taste-eye", MODELS / "efficientnet-lite0"
 ENCODERS = [EYE, TRUNK]
 LIMITS = Limits(max_bytes=2**24, max_pixels=4 * 10**7)
-FEATURES, LENGTH, LEVEL_LENGTH, BOUND = 1280, 14, 4.5, 3
+LENGTH, LEVEL_LENGTH, BOUND = 14, 4.5, 3
 AFTER_LEVELS = ("_blocks.8", "_blocks.11", "_blocks.15")
 """The blocks of the trunk that take the outputs of its fourth, fifth and sixth stage."""
 
@@ -54,7 +54,7 @@ def test_it_prepares_images_as_its_trunk_does_so_that_both_share_the_work() -> N
     assert own.sources == trunk.sources
 
 
-def test_an_embedding_is_the_end_and_the_middle_of_the_trunk_scaled(eye: Session) -> None:
+def test_an_embedding_is_the_end_and_the_middle_of_the_trunk_scaled_along_its_axes(eye: Session) -> None:
     onnx = pytest.importorskip("onnx", reason="onnx is not installed: beholder[export]")
     model = onnx.load_from_string(graph_of(TRUNK))
     inner = [
@@ -70,6 +70,7 @@ def test_an_embedding_is_the_end_and_the_middle_of_the_trunk_scaled(eye: Session
     expected = [LENGTH * features / np.linalg.norm(features, axis=1, keepdims=True)]
     with np.load(EYE / "standard.npz") as standard:
         means, deviations = standard["mean"], standard["deviation"]
+        centre, axes = standard["centre"], standard["axes"]
     for name in inner:
         level = seen[name].mean(axis=(2, 3))
         count = level.shape[1]
@@ -77,7 +78,13 @@ def test_an_embedding_is_the_end_and_the_middle_of_the_trunk_scaled(eye: Session
         expected.append(LEVEL_LENGTH / np.sqrt(count) * BOUND * np.tanh(departure / BOUND))
         means, deviations = means[count:], deviations[count:]
     assert len(means) == 0
-    assert see(eye, pictures()) == pytest.approx(np.hstack(expected), abs=2e-4)
+    assert see(eye, pictures()) == pytest.approx((np.hstack(expected) - centre) @ axes, abs=2e-4)
+
+
+def test_the_axes_keep_lengths_and_angles() -> None:
+    with np.load(EYE / "standard.npz") as standard:
+        axes = standard["axes"].astype(np.float64)
+    assert axes.T @ axes == pytest.approx(np.eye(axes.shape[1]), abs=2e-4)
 
 
 def test_a_row_is_the_same_alone_and_in_any_batch(eye: Session) -> None:
@@ -89,8 +96,10 @@ def test_a_row_is_the_same_alone_and_in_any_batch(eye: Session) -> None:
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_an_image_of_one_tone_has_an_embedding_within_bounds(eye: Session, level: int) -> None:
     [embedding] = see(eye, np.full((1, 224, 224, 3), level, np.uint8))
-    assert np.linalg.norm(embedding[:FEATURES]) == pytest.approx(LENGTH, rel=1e-5)
-    assert np.abs(embedding[FEATURES:]).max() <= BOUND * LEVEL_LENGTH / np.sqrt(80)
+    with np.load(EYE / "standard.npz") as standard:
+        centre = np.linalg.norm(standard["centre"])
+    longest = np.hypot(LENGTH, BOUND * LEVEL_LENGTH * np.sqrt(len(AFTER_LEVELS)))
+    assert np.linalg.norm(embedding) <= longest + centre
 
 
 @pytest.mark.parametrize("folder", ENCODERS, ids=lambda folder: folder.name)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beholder.taste.background import Background
-from beholder.taste.head import Head, judge_many
+from beholder.taste.head import Head
 
 F64 = NDArray[np.float64]
 
@@ -49,9 +49,7 @@ def compare(one: Head, other: Head, z: F64) -> Comparison:
     Raises:
         ValueError: a number is not finite.
     """
-    rows = np.arange(len(z))
-    said = judge_many(z, [one, other], np.repeat(np.arange(2), len(z)), np.tile(rows, 2)).p_like
-    first, second = said[: len(z)], said[len(z) :]
+    first, second = one.judge(z).p_like, other.judge(z).p_like
     order = np.argsort(-np.abs(first - second), kind="stable")
     return Comparison(order, first, second, rank_correlation(first, second))
 

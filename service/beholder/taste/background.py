@@ -89,8 +89,11 @@ class Background:
             raise ValueError(f"an embedding of this encoder has {self.mean.size} numbers, these are {rows.shape}")
         if not np.isfinite(rows).all():
             raise ValueError("an embedding has a number that is not finite")
-        placed = [row @ self.axes for row in rows - self.mean]
-        return np.array(placed, dtype=np.float64).reshape(-1, self.dimensions)
+        return np.array([self.place(row) for row in rows]).reshape(-1, self.dimensions)
+
+    def place(self, embedding: F32) -> F64:
+        """Return (K,) of one embedding (D,), with no look at what is in it."""
+        return np.asarray((embedding - self.mean).dot(self.axes), dtype=np.float64)
 
     def around(self, embeddings: ArrayLike) -> "Background":
         """Return these statistics with the middle of a pool (N, D) as theirs.

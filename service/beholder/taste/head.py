@@ -1,10 +1,12 @@
-"""A taste as learned, and what it says of images: rows of many tastes are judged together."""
+"""A taste as learned, and what it says of images.
 
-from collections.abc import Sequence
+An image is judged by few calls on small arrays, one image and one taste at a time: after an encoder's run nothing of
+this is in the processor's caches, and what costs is what has to be fetched, not what is computed.
+"""
+
 from dataclasses import dataclass
-from itertools import pairwise
-from math import erf, pi, sqrt
-from typing import Any
+from math import erf, pi, sqrt, tanh
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +20,12 @@ FLIP_SDS = 2.0
 DOUBT = 0.1
 """The part of the variance that P(like) counts. The prior lets every direction matter as much, while tastes lie in few:
 with all of it P(like) stays too near 0.5."""
-_AT_ONCE = 1024
-"""So many rows are copied at a time, however many are asked for."""
-_MOMENTS = 7
 _OBJECTS_BYTES = 700
 """What Python adds to the numbers of a head."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Judgement:
-    """What tastes say of N images; every array is (N,).
+class Said(NamedTuple):
+    """What a taste says of an image.
 
     Attributes:
         mean, sd: of the latent opinion; a mean above 0 is "like".
@@ -36,6 +34,18 @@ class Judgement:
         flips: whether a change that people can't see may turn the verdict.
         is_far: whether the image is far from the background and from all examples.
     """
+
+    mean: float
+    sd: float
+    p_like: float
+    percentile: float
+    flips: bool
+    is_far: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judgement:
+    """What a taste says of N images, as `Said`; every array is (N,)."""
 
     mean: F64
     sd: F64
@@ -78,97 +88,36 @@ class Head:
         """What it takes of memory."""
         return self.weights.nbytes + self.factor.nbytes + self.bias_covariance.nbytes + _OBJECTS_BYTES
 
+    def say(self, z: F64) -> Said:
+        """Return what the taste says of one projected embedding (K,), which must be finite."""
+        length = sqrt(float(z.dot(z)))
+        unit = (z / length).astype(np.float32) if length else np.zeros(z.shape, np.float32)
+        drawn = self.factor.dot(unit)
+        seen = float(self.weights.dot(z))
+        mean, size = seen + self.bias, self.weight_sd * length
+        own = size * size * max(1.0 - float(drawn.dot(drawn)), 0.0)
+        total = own
+        if self.bias_variance:
+            shared = float(self.bias_covariance.dot(unit))
+            total = max(own + 2 * length * shared + self.bias_variance, 0.0)
+        place = seen / (self.spread * sqrt(2)) if self.spread else 0.0
+        return Said(
+            mean,
+            sqrt(total),
+            0.5 + 0.5 * tanh(mean / sqrt(1 + DOUBT * pi * total / 8) / 2),
+            50.0 * (1.0 + erf(place)),
+            abs(mean) <= FLIP_SDS * self.wobble,
+            sqrt(own) > self.far * self.weight_sd,
+        )
+
     def judge(self, z: F64) -> Judgement:
-        """Judge projected embeddings (N, K)."""
-        return judge_many(z, [self], np.zeros(len(z), dtype=np.intp))
+        """Judge projected embeddings (N, K).
 
-
-def judge_many(
-    z: F64, heads: Sequence[Head], which: NDArray[np.intp], rows: NDArray[np.intp] | None = None
-) -> Judgement:
-    """Judge projected embeddings (N, K): answer i is of z[rows[i]] by heads[which[i]], each as if it were alone.
-
-    Args:
-        rows: (M,) as `which`; absent, answer i is of z[i]. An image that many judge is held once.
-
-    Raises:
-        ValueError: a number is not finite, or `which` and the images are not of one length.
-    """
-    z = np.ascontiguousarray(z, dtype=np.float64)
-    if not np.isfinite(z).all():
-        raise ValueError("an embedding has a number that is not finite")
-    rows = np.arange(len(z)) if rows is None else rows
-    if len(rows) != len(which):
-        raise ValueError(f"{len(rows)} images are to be judged by {len(which)} heads")
-    length = np.sqrt(_dots(z, z))
-    unit = np.divide(z, length[:, None], out=np.zeros(z.shape), where=length[:, None] > 0).astype(np.float32)
-    order = np.argsort(which, kind="stable")
-    found = np.empty((_MOMENTS, len(order)))
-    for start in range(0, len(order), _AT_ONCE):
-        pairs = order[start : start + _AT_ONCE]
-        at = rows[pairs]
-        found[:, pairs] = _moments(z[at], length[at], unit[at], heads, which[pairs])
-    return _judgement(*found)
-
-
-def _moments(z: F64, length: F64, unit: F32, heads: Sequence[Head], which: NDArray[np.intp]) -> F64:
-    """Return (_MOMENTS, N): what `_judgement` takes; rows of one head lie together.
-
-    Every sum is over one row and one head, in an order that nothing else has a part in.
-    """
-    firsts = [0, *(np.flatnonzero(which[1:] != which[:-1]) + 1).tolist()]
-    counts = [stop - start for start, stop in pairwise([*firsts, len(which)])]
-    asked = [heads[at] for at in which[firsts].tolist()]
-    group = np.arange(len(asked)).repeat(counts)
-    bias, weight_sd, bias_variance, spread, wobble, far = np.array([_numbers(head) for head in asked])[group].T
-    seen = _dots(z, np.array([head.weights for head in asked])[group])
-    size = weight_sd * length
-    own = size * size * np.maximum(1 - _taken(unit, asked, firsts, counts), 0)
-    total = own
-    if bias_variance.any():
-        shared = _dots(unit, np.array([head.bias_covariance for head in asked])[group])
-        total = np.maximum(own + 2 * length * shared + bias_variance, 0)
-    return np.array((seen, bias, own, total, spread, wobble, far))
-
-
-def _numbers(head: Head) -> tuple[float, ...]:
-    return head.bias, head.weight_sd, head.bias_variance, head.spread, head.wobble, head.far * head.weight_sd
-
-
-def _taken(unit: F32, asked: Sequence[Head], firsts: Sequence[int], counts: Sequence[int]) -> F64:
-    """Return the part (N,) of the weights' variance in each row's direction that evidence takes away."""
-    sizes = np.array([len(head.factor) for head in asked]).repeat(counts)
-    bounds = np.zeros(len(sizes) + 1, dtype=np.intp)
-    sizes.cumsum(out=bounds[1:])
-    drawn = np.zeros(bounds[-1] + 1, dtype=np.float32)  # one more, so that the last sum ends where it should
-    stop = 0
-    for head, first, count in zip(asked, firsts, counts, strict=True):
-        start, stop = stop, stop + count * len(head.factor)
-        if start < stop:
-            out = drawn[start:stop].reshape(count, len(head.factor), 1)
-            np.matmul(head.factor, unit[first : first + count, :, None], out=out)
-    sums = np.add.reduceat(np.square(drawn, dtype=np.float64), bounds)[:-1]
-    sums[sizes == 0] = 0
-    return np.asarray(sums)
-
-
-def _dots(one: NDArray[Any], other: NDArray[Any]) -> F64:
-    """Return the products (N,) of two (N, K), row by row."""
-    return np.asarray(np.matmul(one[:, None, :], other[:, :, None])[:, 0, 0], dtype=np.float64)
-
-
-def _judgement(seen: F64, bias: F64, own: F64, total: F64, spread: F64, wobble: F64, far: F64) -> Judgement:
-    mean = seen + bias
-    place = np.divide(seen, spread * sqrt(2), out=np.zeros_like(mean), where=spread > 0)
-    return Judgement(
-        mean,
-        np.sqrt(total),
-        _sigmoid(mean / np.sqrt(1 + DOUBT * pi * total / 8)),
-        50 * (1 + np.fromiter(map(erf, place.tolist()), dtype=np.float64, count=len(place))),
-        np.abs(mean) <= FLIP_SDS * wobble,
-        np.sqrt(own) > far,
-    )
-
-
-def _sigmoid(value: F64) -> F64:
-    return np.asarray(0.5 * (1 + np.tanh(value / 2)))
+        Raises:
+            ValueError: a number is not finite.
+        """
+        if not np.isfinite(z).all():
+            raise ValueError("an embedding has a number that is not finite")
+        rows = [self.say(row) for row in np.ascontiguousarray(z, dtype=np.float64)]
+        mean, sd, p_like, percentile, flips, is_far = np.array(rows, dtype=np.float64).reshape(-1, 6).T
+        return Judgement(mean, sd, p_like, percentile, flips > 0, is_far > 0)

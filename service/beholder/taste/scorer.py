@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import isfinite, sqrt
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from beholder.errors import ScoringFailed
 from beholder.scoring.asked import Graph, Scorer
 from beholder.scoring.embedding import embeddings_in
 from beholder.taste.eye import Eye
-from beholder.taste.head import DOUBT, F64, Head, Judgement, judge_many
+from beholder.taste.head import DOUBT, F64, Head
 from beholder.taste.learner import fit
 from beholder.taste.opinions import Source, Taste
 from beholder.types import F32, Direction, Kind, Outcome, SampleResult, Score, TasteVerdict, Tensor
@@ -84,23 +84,19 @@ class TasteReader:
     ) -> Sequence[Outcome]:
         """Return the outcome of each (row, taste); see `Reader.read`."""
         embeddings = embeddings_in(outputs)
-        rows = sorted({row for row, _ in asked if np.isfinite(embeddings[row]).all()})
-        place = {row: index for index, row in enumerate(rows)}
-        judged = [(row, scorer) for row, scorer in asked if row in place]
-        z = self.eye.background.project(embeddings[rows])
-        scores = iter(_scores(z, [(place[row], scorer) for row, scorer in judged]))
-        return [
-            _with_embedding(next(scores), scorer, embeddings[row])
-            if row in place
-            else ScoringFailed(f"{self.eye.name}: want an embedding of finite numbers, got some that are not")
-            for row, scorer in asked
-        ]
+        z = {row: self.eye.background.place(embeddings[row]) for row in {row for row, _ in asked}}
+        return [self._outcome(scorer, z[row], embeddings[row]) for row, scorer in asked]
 
     def among(self, scorer: TasteScorer, likes: Taste, embeddings: F32) -> list[Score]:
         """Judge candidates (N, D) by a taste that was only told what is liked, against the middle of the candidates."""
         background = self.eye.background.around(embeddings)
         scorer = replace(scorer, head=fit(likes, background, self.eye.prior), likes=None)
-        return _scores(background.project(embeddings), [(row, scorer) for row in range(len(embeddings))])
+        return [_score(scorer, z) for z in background.project(embeddings)]
+
+    def _outcome(self, scorer: TasteScorer, z: F64, embedding: F32) -> Outcome:
+        if not isfinite(z.dot(z)):
+            return ScoringFailed(f"{self.eye.name}: want an embedding of finite numbers, got some that are not")
+        return _score(scorer, z, embedding.copy() if scorer.likes else None)
 
 
 def name_in(scorer: str) -> str | None:
@@ -123,36 +119,17 @@ def judged_among(scorers: Sequence[Scorer], results: Sequence[SampleResult]) -> 
     return list(found)
 
 
-def _scores(z: F64, asked: Sequence[tuple[int, TasteScorer]]) -> list[Score]:
-    if not asked:
-        return []
-    heads = list({id(scorer): scorer for _, scorer in asked}.values())
-    place = {id(scorer): index for index, scorer in enumerate(heads)}
-    rows = np.array([row for row, _ in asked], dtype=np.intp)
-    which = np.array([place[id(scorer)] for _, scorer in asked], dtype=np.intp)
-    judgement = judge_many(z, [scorer.head for scorer in heads], which, rows)
-    return [_score(judgement, index, scorer) for index, (_, scorer) in enumerate(asked)]
-
-
-def _score(judgement: Judgement, index: int, scorer: TasteScorer) -> Score:
+def _score(scorer: TasteScorer, z: F64, embedding: F32 | None = None) -> Score:
+    said = scorer.head.say(z)
     reasons = (
         (not scorer.is_told, NOTHING_TOLD),
         (scorer.likes is not None, ONLY_LIKES),
-        (scorer.is_told and bool(judgement.flips[index]), FLIPS),
-        (scorer.is_told and bool(judgement.is_far[index]), IS_FAR),
+        (scorer.is_told and said.flips, FLIPS),
+        (scorer.is_told and said.is_far, IS_FAR),
     )
-    verdict = TasteVerdict(
-        scorer.version,
-        float(judgement.mean[index]),
-        sqrt(DOUBT) * float(judgement.sd[index]),
-        float(judgement.percentile[index]),
-        "; ".join(reason for is_so, reason in reasons if is_so),
-    )
-    return Score(float(judgement.p_like[index]), taste=verdict)
-
-
-def _with_embedding(score: Score, scorer: TasteScorer, embedding: F32) -> Score:
-    return replace(score, embedding=embedding.copy()) if scorer.likes else score
+    why_unsure = "; ".join(reason for is_so, reason in reasons if is_so)
+    verdict = TasteVerdict(scorer.version, said.mean, sqrt(DOUBT) * said.sd, said.percentile, why_unsure)
+    return Score(said.p_like, taste=verdict, embedding=embedding)
 
 
 def _embedding(outcome: Outcome) -> F32 | None:

@@ -136,16 +136,17 @@ def _to_know(sets: Sequence[Found]) -> Iterator[str]:
     yield (
         "- **Likes alone say little about one picture by itself**: they tell how it differs from the background, not "
         f"from what you reject, and then P(like) is no probability (verdicts right: {over} at n = 5). Let them order "
-        "candidates: `Rank` judges them against each other."
+        "candidates: `Rank` judges them against each other. Elsewhere a taste told likes alone is always `unsure`."
     )
     yield (
         "- Where people agree, as on technical quality, a prior made of many people's ratings can know more than your "
         "few examples (*streams*): `beholder taste prior fit`. None is shipped."
     )
     yield (
-        "- **`unsure`** has three reasons: nothing was told yet; the verdict lies so near to the middle that a change "
-        "which nobody sees (coding, resizing) may flip it; or the picture is far from the background and from every "
-        "example. It does not know when a taste is wrong about a picture that looks ordinary. " + _unsure(sets)
+        "- **`unsure`** has four reasons: nothing was told yet; only likes were told, and it is no ranking; the "
+        "verdict lies so near to the middle that a change which nobody sees (coding, resizing) may flip it; or the "
+        "picture is far from the background and from every example. The tables below count the last two. It does not "
+        "know when a taste is wrong about a picture that looks ordinary. " + _unsure(sets)
     )
     yield (
         "- P(like) is for candidates of which as many are liked as not. If you like one picture in ten, order by it, "

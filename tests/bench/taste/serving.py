@@ -17,6 +17,8 @@ import numpy as np
 
 from beholder import app
 from beholder.config import Config
+from beholder.inputs.image import Limits, decode
+from beholder.inputs.steps import apply
 from beholder.scoring.asked import Scorer
 from beholder.scoring.embedding import EmbeddingScorer
 from beholder.taste.eye import Eye
@@ -29,6 +31,8 @@ from server_process import REPO
 
 TOLD, FIT_TIMES, WRITES = 10, 200, 200
 """Likes, and as many dislikes, of each taste; fits timed; opinions told one after another."""
+PAIRS = 2
+"""Rows of a batch on the CPU."""
 WAIT_S = 60.0
 
 
@@ -70,12 +74,6 @@ def round_s(service: app.Service, scorers: Sequence[Scorer], images: Sequence[En
     return time.perf_counter() - started
 
 
-def stage_s(service: app.Service, stage: str, graph: str) -> float:
-    """Return the seconds spent in a stage so far."""
-    labels = {"stage": stage, "graph": graph}
-    return service.metrics.registry.get_sample_value("beholder_stage_duration_seconds_sum", labels) or 0.0
-
-
 def measure(service: app.Service, eye: Eye, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Return the figures."""
     assert service.tastes is not None
@@ -114,28 +112,42 @@ def _costs(
     assert service.tastes is not None
     rng = np.random.default_rng(4)
     bare: list[Scorer] = [EmbeddingScorer(eye.graph)] * len(images)
-    ratios, heads, runs = [], 0.0, 0.0
+    ratios = []
     for number in range(arguments.rounds + 1):
         names = [f"u{one}" for one in rng.integers(0, arguments.tastes, len(images))]
         tastes: list[Scorer] = [service.tastes.learned.scorer(name, "scorers") for name in names]
-        order = (bare, tastes) if number % 2 else (tastes, bare)
         seconds = {}
-        for scorers in order:
-            before = stage_s(service, "head", eye.name), stage_s(service, "run", eye.name)
+        for scorers in (bare, tastes) if number % 2 else (tastes, bare):
             seconds[scorers is tastes] = round_s(service, scorers, images)
-            if scorers is tastes and number:
-                heads += stage_s(service, "head", eye.name) - before[0]
-                runs += stage_s(service, "run", eye.name) - before[1]
         if number:  # the first warms up
             ratios.append(seconds[True] / seconds[False])
     low, middle, high = np.percentile(ratios, [25, 50, 75])
+    run_s, judge_s = _alone_s(service, eye, images, tastes)
     return [
         _row("time with tastes over time of the bare encoder, median of rounds", middle, ""),
         _row("… the middle half of rounds, from", low, ""),
         _row("… to", high, ""),
-        _row("time of judging over time of the encoder's runs", 100 * heads / runs, "%"),
-        _row("judging one image by one taste", heads / arguments.rounds / len(images) * 1e6, "us"),
+        _row(f"judging {PAIRS} images by {PAIRS} tastes, CPU time on one thread", judge_s * 1e6, "us"),
+        _row("… over the CPU time of the encoder's run", 100 * judge_s / run_s, "%"),
     ]
+
+
+def _alone_s(
+    service: app.Service, eye: Eye, images: Sequence[EncodedImage], tastes: Sequence[Scorer]
+) -> tuple[float, float]:
+    """Return the median CPU seconds of the encoder's run of a small batch, and of judging it, in turn on one thread."""
+    steps, limits = eye.graph.image.steps, Limits(2**24, 40_000_000)
+    batch = np.stack([apply(steps, decode(image, limits, "candidate")) for image in images[:PAIRS]])
+    asked = list(enumerate(tastes[:PAIRS]))
+    runs, judged = [], []
+    for _ in range(FIT_TIMES):
+        started = time.thread_time()
+        outputs = eye.graph.session.run({"candidate": batch})
+        middle = time.thread_time()
+        tastes[0].reader.read(outputs, asked)
+        runs.append(middle - started)
+        judged.append(time.thread_time() - middle)
+    return statistics.median(runs), statistics.median(judged)
 
 
 def _next_requests(service: app.Service, images: Sequence[EncodedImage]) -> list[dict[str, Any]]:

@@ -1,18 +1,16 @@
-"""Judging: many pairs of images and tastes at once, in half the memory."""
+"""Judging: each image as if it were alone, in half the memory."""
 
 import dataclasses
 import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from taste_making import DIGEST, background, images, told
 
 from beholder.taste import learner
 from beholder.taste.background import Background, fit_background
 from beholder.taste.evidence import evidence_of
-from beholder.taste.head import Head, Judgement, judge_many
+from beholder.taste.head import Head
 from beholder.taste.learner import BIAS_SD, PRIOR_SD, fit
 from beholder.taste.opinions import Taste
 
@@ -29,11 +27,6 @@ HEADS = [fit(taste, background()) for taste in TASTES]
 Z = background().project(ROWS)
 
 
-def same_bits(one: Judgement, at: int, other: Judgement) -> bool:
-    fields = (field.name for field in dataclasses.fields(one))
-    return all(getattr(one, field)[at].tobytes() == getattr(other, field)[0].tobytes() for field in fields)
-
-
 def exact_variance(taste: Taste, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the variance in float64, by inverting the posterior's precision; and that before anything was said."""
     evidence = evidence_of(taste, background())
@@ -47,14 +40,11 @@ def exact_variance(taste: Taste, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return np.einsum("ij,jk,ik->i", asked, covariance, asked), (asked * asked).sum(axis=1)
 
 
-@settings(max_examples=40, deadline=None)
-@given(data=st.data(), count=st.integers(1, 90))
-def test_each_pair_is_judged_as_if_it_were_alone_to_the_last_bit(data: st.DataObject, count: int) -> None:
-    rng = np.random.default_rng(data.draw(st.integers(0, 1000)))
-    rows, which = rng.integers(0, len(Z), count), rng.integers(0, len(HEADS), count)
-    together = judge_many(Z, HEADS, which, rows)
-    for place, (row, at) in enumerate(zip(rows, which, strict=True)):
-        assert same_bits(together, place, HEADS[at].judge(Z[row : row + 1]))
+@pytest.mark.parametrize("head", HEADS)
+def test_an_image_is_judged_among_others_as_alone_to_the_last_bit(head: Head) -> None:
+    together = head.judge(Z)
+    fields = [getattr(together, field.name).tolist() for field in dataclasses.fields(together)]
+    assert list(zip(*fields, strict=True)) == [tuple(head.say(row)) for row in Z]
 
 
 def wide() -> tuple[Background, np.ndarray, list[Head]]:
@@ -64,21 +54,6 @@ def wide() -> tuple[Background, np.ndarray, list[Head]]:
         told(rows, likes=range(at, at + n), dislikes=range(200, 200 + at)) for at, n in ((0, 1), (3, 5), (25, 25))
     )
     return place, place.project(rows), [fit(taste, place) for taste in tastes]
-
-
-def test_pairs_by_the_thousand_and_of_wide_spaces_are_judged_as_alone() -> None:
-    _, z, heads = wide()
-    rows, which = np.repeat(np.arange(256), 24) % 300, np.tile(np.arange(24) % 3, 256)
-    together = judge_many(z, heads, which, rows)
-    for place in np.random.default_rng(0).integers(0, len(rows), 300):
-        assert same_bits(together, int(place), heads[which[place]].judge(z[rows[place]][None]))
-
-
-def test_rows_left_out_are_all_rows_in_their_order() -> None:
-    which = np.arange(len(Z)) % len(HEADS)
-    one, other = judge_many(Z, HEADS, which), judge_many(Z, HEADS, which, np.arange(len(Z)))
-    for field in dataclasses.fields(one):
-        assert np.array_equal(getattr(one, field.name), getattr(other, field.name))
 
 
 def test_how_the_images_lie_in_memory_makes_no_difference() -> None:
@@ -130,18 +105,6 @@ def test_what_a_head_says_that_it_takes_is_what_it_takes() -> None:
         assert taken / 50 == pytest.approx(heads[0].size_bytes, rel=0.1)
 
 
-def test_memory_for_judging_does_not_grow_by_a_row_for_each_pair() -> None:
-    _, z, heads = wide()
-    rows, which = np.repeat(np.arange(256), 64), np.tile(np.arange(64) % 3, 256)
-    tracemalloc.start()
-    judge_many(z, heads, which, rows)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < 0.6 * len(rows) * z.shape[1] * 8
-
-
 def test_what_cannot_be_judged_is_refused() -> None:
     with pytest.raises(ValueError, match="finite"):
-        judge_many(np.full((1, Z.shape[1]), np.inf), HEADS, np.zeros(1, dtype=np.intp))
-    with pytest.raises(ValueError, match="60 images are to be judged by 1 heads"):
-        judge_many(Z, HEADS, np.zeros(1, dtype=np.intp))
+        HEADS[0].judge(np.full((1, Z.shape[1]), np.inf))

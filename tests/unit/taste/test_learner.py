@@ -13,7 +13,7 @@ from taste_making import DIGEST, WIDTH, background, images, name, nuisances, tol
 
 from beholder.taste.background import fit_background
 from beholder.taste.evidence import RATING_SCALE
-from beholder.taste.head import Head, Judgement, judge_many
+from beholder.taste.head import Head, Judgement
 from beholder.taste.learner import BIAS_SD, PRIOR_SD, RATING_NOISE, fit, leave_one_out
 from beholder.taste.opinions import Taste
 from beholder.taste.prior import Prior
@@ -251,19 +251,6 @@ def test_left_out_choices_are_predicted_nearly_as_by_fits_without_them() -> None
 def test_what_says_nothing_is_not_left_out() -> None:
     left_out = leave_one_out(told(ROWS, ratings={0: 0.0}, ties=[(1, 2)]), background())
     assert (left_out.count, left_out.right, left_out.log_loss) == (0, 0.5, log(2))
-
-
-def test_rows_of_many_tastes_are_judged_as_each_alone() -> None:
-    heads = [
-        fit(taste, background()) for taste in (told(ROWS), told(ROWS, likes=range(5)), MIXED, told(ROWS, dislikes=[9]))
-    ]
-    z = background().project(ROWS)
-    which = np.random.default_rng(0).integers(0, len(heads), len(z))
-    together = judge_many(z, heads, which)
-    for row, at in enumerate(which):
-        alone = heads[at].judge(z[row : row + 1])
-        for field in dataclasses.fields(alone):
-            assert getattr(together, field.name)[row] == getattr(alone, field.name)[0], field.name
 
 
 def test_no_images_get_no_judgement() -> None:
