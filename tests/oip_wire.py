@@ -12,10 +12,8 @@ import numpy as np
 import tritonclient.grpc as triton
 from PIL import Image
 from tritonclient.grpc import service_pb2 as pb
-from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 from tritonclient.utils import np_to_triton_dtype
 
-__all__ = ["GRPCInferenceServiceStub", "pb", "triton"]
 TIMEOUT_S = 60.0
 Input = pb.ModelInferRequest.InferInputTensor
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from grpc_status import rpc_status
+from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
-from oip_wire import TIMEOUT_S, GRPCInferenceServiceStub, asked, elements, pb, pixels, png
+from oip_wire import TIMEOUT_S, asked, elements, pb, pixels, png
 from server_process import ServerProcess, StartServer
 
 MAX_SAMPLES = 16

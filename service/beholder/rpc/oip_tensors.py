@@ -18,7 +18,8 @@ Input = pb.ModelInferRequest.InferInputTensor
 CANDIDATE, REFERENCE, PROMPT = "candidate", "reference", "prompt"
 BYTES, UINT8, FP32 = "BYTES", "UINT8", "FP32"
 CONTENTS = {BYTES: "bytes_contents", UINT8: "uint_contents", FP32: "fp32_contents"}
-ITEM_BYTES = {UINT8: 1, FP32: 4}
+CHUNK = 2**16
+"""Typed numbers that are converted at once: about two milliseconds."""
 LENGTH = struct.Struct("<I")
 SHARED_MEMORY = "shared_memory_region"
 
@@ -148,13 +149,13 @@ def _numbers(tensor: Input, raw: bytes | None, name: str) -> Any:
             shown = " * ".join(map(str, (*shape, kind.itemsize)))
             raise InvalidSample(f"raw contents: want {shown} = {size * kind.itemsize} bytes, got {len(raw)}", name)
         return np.frombuffer(raw, kind).reshape(shape)
-    typed = _typed(tensor, size, name)
-    if datatype == FP32:
-        return np.fromiter(typed, kind, size).reshape(shape)
-    wide = np.fromiter(typed, np.uint32, size)
-    if wide.max() > 255:
-        raise InvalidSample(f"want 0 to 255 for UINT8, got {wide.max()}", name)
-    return wide.astype(np.uint8).reshape(shape)
+    typed, numbers = _typed(tensor, size, name), np.empty(size, kind)
+    for start in range(0, size, CHUNK):  # in parts: while one is converted, no other thread has its turn
+        part = np.array(typed[start : start + CHUNK], np.uint32 if datatype == UINT8 else kind)
+        if datatype == UINT8 and part.max() > 255:
+            raise InvalidSample(f"want 0 to 255 for UINT8, got {part.max()}", name)
+        numbers[start : start + CHUNK] = part
+    return numbers.reshape(shape)
 
 
 def _typed(tensor: Input, size: int, name: str) -> Any:
