@@ -34,7 +34,9 @@ class Config:
     intra_op_threads: int = _setting(1, "threads inside one run on the CPU", 1, 1024)
     runners: int = _setting(0, "runs at the same time on the CPU; 0: one per core", 0, 1024)
     decode_threads: int = _setting(0, "images decoded at the same time; 0: one per core", 0, 1024)
-    max_queue_rows: int = _setting(4096, "rows admitted and not yet answered; more are refused", 1, 10_000_000)
+    max_queue_rows: int = _setting(
+        4096, "rows admitted and not yet answered; more are refused, bulk work from half of it on", 1, 10_000_000
+    )
     max_queue_mb: int = _setting(1024, "MiB of samples admitted and not yet answered; more are refused", 1, 1_000_000)
     max_prepared_mb: int = _setting(512, "MiB of decoded pixels that may wait for the device", 1, 1_000_000)
     max_batch_rows: int = _setting(0, "rows in one batch; 0: what each scorer declares for the device", 0, 4096)

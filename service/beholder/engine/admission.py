@@ -5,7 +5,10 @@ import threading
 from beholder.clock import Clock
 from beholder.errors import DeadlinePassed, QueueFull, Unavailable
 from beholder.metrics import Metrics
+from beholder.types import Priority
 
+BATCH_SHARE = 0.5
+"""Bulk work comes in only while less than this share of the room is used: it never shuts out interactive work."""
 RETRY_S = 0.1
 """Retry hint while the cost model knows nothing yet."""
 MAX_RETRY_S = 5.0
@@ -40,7 +43,14 @@ class Admission:
         with self._changed:
             self._closed_because = because
 
-    def admit(self, rows: int, size_bytes: int, deadline_s: float, expected_s: float | None) -> None:
+    def admit(
+        self,
+        rows: int,
+        size_bytes: int,
+        deadline_s: float,
+        expected_s: float | None,
+        priority: Priority = Priority.INTERACTIVE,
+    ) -> None:
         """Let a request in, or say why not.
 
         Args:
@@ -62,8 +72,8 @@ class Admission:
             if left_s <= 0.0:
                 self._metrics.refusals.labels("deadline_passed").inc()
                 raise DeadlinePassed(f"the deadline passed {-left_s:.3f} s before the request arrived")
-            self._check_room(rows, self._rows, self._max_rows, "rows", expected_s)
-            self._check_room(size_bytes, self._bytes, self._max_bytes, "bytes", expected_s)
+            self._check_room(rows, self._rows, self._max_rows, "rows", expected_s, priority)
+            self._check_room(size_bytes, self._bytes, self._max_bytes, "bytes", expected_s, priority)
             if expected_s is not None and expected_s > left_s:
                 self._metrics.refusals.labels("deadline_unreachable").inc()
                 raise DeadlinePassed(
@@ -85,9 +95,14 @@ class Admission:
         with self._changed:
             return self._changed.wait_for(lambda: self._rows == 0, timeout_s)
 
-    def _check_room(self, more: int, used: int, limit: int, unit: str, expected_s: float | None) -> None:
-        if used + more <= limit:
+    def _check_room(
+        self, more: int, used: int, limit: int, unit: str, expected_s: float | None, priority: Priority
+    ) -> None:
+        waits = priority is Priority.BATCH and used >= limit * BATCH_SHARE
+        if used + more <= limit and not waits:
             return
         self._metrics.refusals.labels(f"queue_{unit}").inc()
         retry_s = min(expected_s or RETRY_S, MAX_RETRY_S)
-        raise QueueFull(f"{used} {unit} are in flight and this request brings {more}; the limit is {limit}", retry_s)
+        told = f"; bulk work comes in below {limit * BATCH_SHARE:.0f}" if waits else ""
+        message = f"{used} {unit} are in flight and this request brings {more}; the limit is {limit}{told}"
+        raise QueueFull(message, retry_s)

@@ -18,8 +18,9 @@ from beholder.config import MIB, Config
 from beholder.engine.admission import Admission
 from beholder.engine.answers import Answers
 from beholder.engine.cost import CostModel
+from beholder.engine.expected import done_s
 from beholder.engine.job import Job, SampleTask
-from beholder.engine.lane import Lane, Row
+from beholder.engine.lane import Lane, Row, powers_of_two
 from beholder.engine.picture import Picture, Pictures
 from beholder.engine.queue import BatchQueue, Entry
 from beholder.engine.slots import Slots
@@ -72,19 +73,19 @@ class Engine:
             self._prepare,
             self._expire,
             clock,
-            is_open=lambda: self._held_bytes < config.max_prepared_mb * MIB,
+            is_open=self._wants,
         )
         runners = config.runners if device == "cpu" else 1
-        slots = Slots(runners if device == "cpu" else max(1, len(loaded.graphs)))
+        slots = Slots(runners if device == "cpu" else max(1, len(loaded.graphs)), clock)
         self._lanes = {
             name: Lane(
                 graph,
                 runners,
-                () if device == "cpu" else _powers_of_two(graph.max_batch_rows),
+                () if device == "cpu" else powers_of_two(graph.max_batch_rows),
                 slots,
                 config.queue_delay_ms / 1e3,
                 self._answers.deliver,
-                self._release_row,
+                self._release_rows,
                 clock,
                 metrics,
             )
@@ -174,7 +175,7 @@ class Engine:
         job = Job(samples, scorers, deadline_s, priority, request_id, on_result, self._sample_done)
         expected_s = self._expected_s(len(samples), graphs, priority, deadline_s)
         size_bytes = sum(task.size_bytes for task in job.tasks)
-        self._admission.admit(len(samples) * len(graphs), size_bytes, deadline_s, expected_s)
+        self._admission.admit(len(samples) * len(graphs), size_bytes, deadline_s, expected_s, priority)
         self._metrics.input_bytes.inc(size_bytes)
         self._count_coming({name: len(samples) for name in graphs})
         pictures = Pictures(samples, lambda image: Picture(image, self._limits, self.clock, self._metrics))
@@ -188,7 +189,7 @@ class Engine:
             task.pictures = pictures.of(task.sample)
             task.settle(check_sample(task.sample, specs, task.field))
             if not task.is_done:
-                entry = Entry(task, None, priority, deadline_s, 1.0, self.clock())
+                entry = Entry(task, frozenset(graphs), priority, deadline_s, 1.0, self.clock())
                 task.waits.append((self._preparers, entry))
                 self._preparers.push(entry)
         return job
@@ -196,15 +197,23 @@ class Engine:
     def _expected_s(self, samples: int, graphs: set[str], priority: Priority, deadline_s: float) -> float | None:
         threads = self._config.decode_threads
         ahead = self._preparers.rows_ahead_of(priority, deadline_s)
+        lanes = [self._lanes[name] for name in graphs]
         with self._lock:
-            prepare_s = self._prepare_cost.predict(ahead + samples, ahead + samples, self.clock())
-            # Those still to be prepared that would come later than this request are not ahead of it in the lane either.
-            coming = {name: min(self._lanes[name].coming, ahead + threads) for name in graphs}
-        run_s = [self._lanes[name].expected_s(samples + coming[name], priority, deadline_s) for name in graphs]
-        known = [seconds for seconds in run_s if seconds is not None]
-        if prepare_s is None or not known:
-            return None
-        return prepare_s / min(threads, ahead + samples) + max(known)
+            coming = [lane.coming for lane in lanes]
+        # Those still to be prepared that would come later than this request are not ahead of it in the lane either.
+        before = [min(rows, ahead + threads) for rows in coming]
+        run_s = [
+            lane.expected_s(samples + sooner, rows - sooner, priority, deadline_s)
+            for lane, rows, sooner in zip(lanes, coming, before, strict=True)
+        ]
+        with self._lock:
+            return done_s(self._prepare_cost, ahead + samples, threads, run_s, self.clock())
+
+    def _wants(self, entry: Entry[SampleTask]) -> bool:
+        """Tell whether a sample should be prepared: there is room for its pixels, and one of its graphs wants rows."""
+        if self._held_bytes >= self._config.max_prepared_mb * MIB:
+            return False
+        return any(self._lanes[name].wants(entry.priority, entry.deadline_s) for name in entry.payload.coming)
 
     def _prepare(self, batch: list[Entry[SampleTask]]) -> None:
         (entry,) = batch
@@ -271,16 +280,12 @@ class Engine:
         if workers.discard(entry):
             self._metrics.dropped_rows.labels("cancelled").inc()
             if isinstance(entry.payload, Row):
-                self._release_row(entry.payload)
+                self._release_rows([entry.payload])
 
-    def _release_row(self, row: Row) -> None:
+    def _release_rows(self, rows: Sequence[Row]) -> None:
         with self._lock:
-            limit = self._config.max_prepared_mb * MIB
-            was_closed = self._held_bytes >= limit
-            self._held_bytes -= row.size_bytes
-            reopens = was_closed and self._held_bytes < limit
-        if reopens:
-            self._preparers.wake()
+            self._held_bytes -= sum(row.size_bytes for row in rows)
+        self._preparers.wake()
 
     def _count_coming(self, changes: Mapping[str, int]) -> None:
         with self._lock:
@@ -291,8 +296,3 @@ class Engine:
 def _series(spec: Asked) -> str:
     """Return what metrics call it; tastes share a name there, for they are many and come and go."""
     return "taste" if spec.kind is Kind.TASTE else spec.name
-
-
-def _powers_of_two(largest: int) -> tuple[int, ...]:
-    """Return 1, 2, 4 … and the largest: the batch sizes that a GPU is warmed up for."""
-    return (*(size for size in (2**power for power in range(largest.bit_length())) if size < largest), largest)

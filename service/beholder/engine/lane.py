@@ -10,6 +10,7 @@ import numpy as np
 
 from beholder.clock import Clock
 from beholder.engine.cost import CostModel
+from beholder.engine.expected import run_s
 from beholder.engine.job import SampleTask
 from beholder.engine.queue import BatchQueue, Entry
 from beholder.engine.slots import Slots
@@ -26,6 +27,8 @@ MAX_BATCH_MPX = 4.0
 """Native-size rows stop joining a batch here: large images gain nothing from company, and memory grows."""
 WARM_UP_SIDE_PX = 128
 """Native-size graphs are warmed up on squares of this side, or of the nearest that they accept."""
+PREPARED_BATCHES = 2
+"""So many full batches for each runner wait prepared: others may overtake what waits, so that it expires in vain."""
 MAX_FAILURES = 3
 """Failed batches in a row after which the lane calls itself not ready, until one succeeds."""
 TRY_AGAIN_S = 30.0
@@ -63,7 +66,7 @@ class Lane:
         slots: shared by all lanes of one device.
         delay_s: how long an idle runner waits for company.
         deliver: takes (rows, outputs), one output row for each; called outside the device's slot order.
-        release: told of every row that leaves the lane, run or not.
+        release: told of all rows that leave the lane, run or not.
     """
 
     def __init__(
@@ -74,7 +77,7 @@ class Lane:
         slots: Slots,
         delay_s: float,
         deliver: Callable[["Lane", Sequence[Row], Mapping[str, Tensor]], None],
-        release: Callable[[Row], None],
+        release: Callable[[Sequence[Row]], None],
         clock: Clock,
         metrics: Metrics,
     ) -> None:
@@ -85,7 +88,7 @@ class Lane:
         self.coming = 0
         """Rows admitted for this lane that are still being prepared; guarded by the engine."""
         self._batch_rows = batch_rows
-        self._deliver, self._release = deliver, release
+        self._deliver, self._release, self._slots = deliver, release, slots
         self._clock, self._metrics = clock, metrics
         self._cost, self._cost_lock = CostModel(), threading.Lock()
         # Batches that began before a late graph was open waited for that too, which tells nothing of what one costs.
@@ -93,7 +96,9 @@ class Lane:
         self._failures, self._failed_at = 0, 0.0
         max_mpx = float("inf") if self.size_px else min(MAX_BATCH_MPX, graph.image.max_mpx or MAX_BATCH_MPX)
         queue = BatchQueue[Row](graph.max_batch_rows, max_mpx, delay_s)
-        self.workers = Workers(graph.name, queue, runners, self._handle, self._expire, clock, slots)
+        self.workers = Workers(
+            graph.name, queue, runners, self._handle, self._expire, clock, slots, lasts_s=self._lasts_s
+        )
         for priority in Priority:
             gauge = metrics.queue_rows.labels(graph.name, priority.name.lower())
             gauge.set_function(partial(self.workers.waiting_rows, priority))
@@ -134,17 +139,22 @@ class Lane:
         self.workers.push(entry)
         return entry
 
-    def expected_s(self, rows: int, priority: Priority, deadline_s: float) -> float | None:
+    def wants(self, priority: Priority, deadline_s: float) -> bool:
+        """Tell whether a row should be prepared now: not while plenty wait that would leave before it."""
+        plenty = PREPARED_BATCHES * self.runners * self.graph.max_batch_rows
+        return self.workers.rows_ahead_of(priority, deadline_s) < plenty
+
+    def expected_s(self, rows: int, behind: int, priority: Priority, deadline_s: float) -> float | None:
         """Return the seconds until new rows would be done, as far as the cost model knows.
 
         Args:
             rows: the new ones, and those that come before them but do not wait here yet.
+            behind: those that come after them and do not wait here yet.
         """
-        all_rows = rows + self.workers.rows_ahead_of(priority, deadline_s)
-        batches = -(-all_rows // self.graph.max_batch_rows)
+        waiting = self.workers.waiting(priority, deadline_s).plus(rows, behind)
+        turn_s = self._slots.turn_s()
         with self._cost_lock:
-            alone_s = self._cost.predict(batches, all_rows, self._clock())
-        return None if alone_s is None else alone_s / min(self.runners, batches)
+            return run_s(self._cost, waiting, self.graph.max_batch_rows, self.runners, turn_s, self._clock())
 
     def _handle(self, batch: list[Entry[Row]]) -> None:
         name, started = self.graph.name, self._clock()
@@ -163,8 +173,7 @@ class Lane:
             for row in rows:
                 row.task.settle_graph(self.graph, ScoringFailed(f"{name} failed; the server's log has the reason"))
         finally:
-            for row in rows:
-                self._release(row)
+            self._release(rows)
 
     def _run(self, rows: Sequence[Row]) -> Mapping[str, Tensor]:
         padded = next((size for size in self._batch_rows if size >= len(rows)), len(rows))
@@ -186,11 +195,20 @@ class Lane:
         self._metrics.row_run_seconds.labels(name).inc(rows * elapsed_s)
 
     def _expire(self, entry: Entry[Row]) -> None:
-        self._release(entry.payload)
+        self._release([entry.payload])
         self._metrics.dropped_rows.labels("deadline_passed").inc()
-        late = DeadlinePassed(f"the deadline passed while the sample waited for {self.graph.name}")
+        late = DeadlinePassed(f"the deadline passed, or came too near, while the sample waited for {self.graph.name}")
         entry.payload.task.settle_graph(self.graph, late)
+
+    def _lasts_s(self, rows: int) -> float:
+        with self._cost_lock:
+            return self._cost.predict(1, rows, self._clock()) or 0.0
 
     def _observe(self, rows: int, work: float, elapsed_s: float) -> None:
         with self._cost_lock:
             self._cost.observe(rows, work, elapsed_s, self._clock())
+
+
+def powers_of_two(largest: int) -> tuple[int, ...]:
+    """Return 1, 2, 4 … and the largest: the batch sizes that a GPU is warmed up for."""
+    return (*(size for size in (2**power for power in range(largest.bit_length())) if size < largest), largest)

@@ -7,11 +7,11 @@ Policy:
 4. A batch leaves as soon as somebody can run it, unless a queue delay is set: then when its oldest row has
    waited that long, or when it is full.
 5. Free runners share what waits: two rows and two free runners make two batches of one.
-6. A row whose deadline is over never leaves; `expire` hands it back.
+6. A row whose deadline is over, or would be before its batch is done, never leaves; `expire` hands it back.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -99,7 +99,7 @@ class BatchQueue(Generic[P]):
         return True
 
     def expire(self, now: float) -> list[Entry[P]]:
-        """Take out and return the rows whose deadline is over."""
+        """Take out and return the rows whose deadline is over at `now`, which may lie ahead."""
         late = [
             entry
             for bucket in self._buckets.values()
@@ -110,14 +110,21 @@ class BatchQueue(Generic[P]):
             self._remove(self._buckets[entry.shape], entry)
         return late
 
-    def take(self, now: float, free_runners: int = 1) -> list[Entry[P]]:
+    def take(
+        self, now: float, free_runners: int = 1, is_open: Callable[[Entry[P]], bool] = lambda _: True
+    ) -> list[Entry[P]]:
         """Take out the next batch; empty where nothing may leave yet.
 
         Args:
             now: the moment, in the clock of the entries.
             free_runners: how many, this one included, could run a batch now.
+            is_open: whether a bucket, of which it is told the most urgent row, may be taken from.
         """
-        due = [bucket for bucket in self._buckets.values() if self._due_at(bucket) <= now]
+        due = [
+            bucket
+            for bucket in self._buckets.values()
+            if self._due_at(bucket) <= now and is_open(next(bucket.urgent_first()))
+        ]
         if not due:
             return []
         bucket = min(due, key=lambda bucket: self._urgency(next(bucket.urgent_first())))
@@ -132,9 +139,14 @@ class BatchQueue(Generic[P]):
             self._remove(bucket, entry)
         return batch
 
-    def due_at(self) -> float | None:
-        """Return when `take` next has something to give; None while nothing waits."""
-        return min(map(self._due_at, self._buckets.values()), default=None)
+    def batch_rows(self, free_runners: int) -> int:
+        """Return how many rows `take` would give at most."""
+        return min(self._max_rows, -(-len(self) // free_runners))
+
+    def due_at(self, is_open: Callable[[Entry[P]], bool] = lambda _: True) -> float | None:
+        """Return when `take` next has something to give; None while nothing waits that may be taken."""
+        buckets = self._buckets.values()
+        return min((self._due_at(bucket) for bucket in buckets if is_open(next(bucket.urgent_first()))), default=None)
 
     def expires_at(self) -> float | None:
         """Return when `expire` next has something to give; None while nothing waits."""

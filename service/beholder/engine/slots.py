@@ -8,6 +8,9 @@ import threading
 from collections import deque
 from types import TracebackType
 
+from beholder.clock import Clock
+from beholder.engine.cost import CostModel
+
 
 class Slots:
     """How many may run at once; a `with` statement waits for its turn.
@@ -16,19 +19,29 @@ class Slots:
         count: at least 1.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, clock: Clock) -> None:
         self._free = count
+        self._clock, self._waits = clock, CostModel()
         self._line = deque[threading.Event]()
         self._lock = threading.Lock()
 
+    def turn_s(self) -> float:
+        """Return how long a turn has lately been waited for; 0 while nobody stands in line."""
+        with self._lock:
+            return self._waits.predict(1, 1, self._clock()) or 0.0 if self._line else 0.0
+
     def __enter__(self) -> None:
-        turn = threading.Event()
+        turn, asked_s = threading.Event(), self._clock()
         with self._lock:
             if self._free:
                 self._free -= 1
+                self._waits.observe(1, 1.0, 0.0, asked_s)
                 return
             self._line.append(turn)
         turn.wait()
+        with self._lock:
+            now = self._clock()
+            self._waits.observe(1, 1.0, now - asked_s, now)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from beholder.clock import Clock
+from beholder.engine.expected import Waiting
 from beholder.engine.queue import BatchQueue, Entry
 from beholder.engine.slots import Slots
 from beholder.types import Priority
@@ -30,7 +31,9 @@ class Workers(Generic[P]):
         expire: told of each row whose deadline passed while it waited.
         clock: seconds, the same as in the entries.
         slots: shared with other queues where the device takes only so many runs at once.
-        is_open: while it says no, nothing is taken; call `wake` when it may say yes.
+        is_open: while it says no of the most urgent row of its shape, none of them is taken; call `wake` when it may
+            say yes.
+        lasts_s: how long a batch of so many rows takes; rows whose deadline is nearer expire before they run.
     """
 
     def __init__(
@@ -42,14 +45,15 @@ class Workers(Generic[P]):
         expire: Callable[[Entry[P]], None],
         clock: Clock,
         slots: Slots | None = None,
-        is_open: Callable[[], bool] = lambda: True,
+        is_open: Callable[[Entry[P]], bool] = lambda _: True,
+        lasts_s: Callable[[int], float] = lambda _: 0.0,
     ) -> None:
         self._queue = queue
         self._handle = handle
         self._expire = expire
         self._clock = clock
-        self._slots = slots or Slots(threads)
-        self._is_open = is_open
+        self._slots = slots or Slots(threads, clock)
+        self._is_open, self._lasts_s = is_open, lasts_s
         lock = threading.Lock()
         self._changed, self._sooner = threading.Condition(lock), threading.Condition(lock)
         self._next_late_s = float("inf")
@@ -93,12 +97,19 @@ class Workers(Generic[P]):
     def wake(self) -> None:
         """Look again: `is_open` may have changed."""
         with self._changed:
-            self._changed.notify_all()
+            if len(self._queue):
+                self._changed.notify_all()
 
     def rows_ahead_of(self, priority: Priority, deadline_s: float) -> int:
         """Count the waiting rows that would leave before one of this priority and deadline."""
         with self._changed:
             return self._queue.rows_ahead_of(priority, deadline_s)
+
+    def waiting(self, priority: Priority, deadline_s: float) -> Waiting:
+        """Return what a row of this priority and deadline would meet."""
+        with self._changed:
+            ahead = self._queue.rows_ahead_of(priority, deadline_s)
+            return Waiting(ahead, len(self._queue) - ahead, len(self._busy_since))
 
     def waiting_rows(self, priority: Priority) -> int:
         """Count the waiting rows of one priority."""
@@ -129,8 +140,8 @@ class Workers(Generic[P]):
         """Block until something may be taken; False on stop."""
         with self._changed:
             while not self._stopping:
-                now, due_at = self._clock(), self._queue.due_at()
-                if due_at is None or not self._is_open():
+                now, due_at = self._clock(), self._queue.due_at(self._is_open)
+                if due_at is None:
                     self._changed.wait()
                 elif due_at <= now:
                     return True
@@ -141,8 +152,8 @@ class Workers(Generic[P]):
     def _take(self) -> list[Entry[P]]:
         with self._changed:
             now = self._clock()
-            late = self._queue.expire(now)
-            batch = self._queue.take(now, self._idle) if self._is_open() and not self._stopping else []
+            late = self._queue.expire(now + self._lasts_s(self._queue.batch_rows(self._idle)))
+            batch = [] if self._stopping else self._queue.take(now, self._idle, self._is_open)
             if batch:
                 self._idle -= 1
                 self._busy_since[threading.get_ident()] = now

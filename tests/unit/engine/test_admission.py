@@ -5,6 +5,7 @@ import pytest
 from beholder.engine.admission import Admission
 from beholder.errors import DeadlinePassed, QueueFull, Unavailable
 from beholder.metrics import Metrics
+from beholder.types import Priority
 
 NOW = 100.0
 
@@ -78,3 +79,16 @@ def test_waiting_for_idle_ends_at_once_when_nothing_is_inside_and_gives_up_in_ti
     assert admission.wait_idle(0.0)
     admission.admit(1, 1, NOW + 1, None)
     assert not admission.wait_idle(0.0)
+
+
+def test_bulk_work_comes_in_while_half_of_the_room_is_free_and_leaves_the_rest_to_interactive_work() -> None:
+    admission = door(rows=10)
+    admission.admit(4, 1, NOW + 1, None, Priority.BATCH)
+    admission.admit(2, 1, NOW + 1, None, Priority.BATCH)
+    with pytest.raises(QueueFull, match=r"6 rows are in flight .* bulk work comes in below 5"):
+        admission.admit(1, 1, NOW + 1, None, Priority.BATCH)
+    admission.admit(4, 1, NOW + 1, None, Priority.INTERACTIVE)
+
+
+def test_a_bulk_request_as_large_as_the_room_comes_in_where_nothing_else_is() -> None:
+    door(rows=10).admit(10, 1, NOW + 1, None, Priority.BATCH)

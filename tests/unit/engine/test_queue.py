@@ -164,3 +164,16 @@ def test_every_row_comes_out_exactly_once_in_legal_batches(
     assert sorted(names(seen)) == sorted(names(entries))
     assert len(queue) == 0
     assert queue.due_at() is None
+
+
+def test_a_shape_that_is_not_open_waits_and_lets_others_pass() -> None:
+    queue = queue_of(entry("closed", shape="a", deadline_s=1.0), entry("open", shape="b", deadline_s=2.0))
+    assert queue.due_at(lambda row: row.shape == "c") is None
+    assert names(queue.take(0.0, 1, lambda row: row.shape == "b")) == ["open"]
+    assert queue.take(0.0, 1, lambda row: row.shape == "b") == []
+    assert names(queue.take(0.0)) == ["closed"]
+
+
+def test_it_tells_how_many_rows_the_next_batch_has_at_most() -> None:
+    queue = queue_of(*(entry(str(number)) for number in range(10)), rows=8)
+    assert [queue.batch_rows(runners) for runners in (1, 2, 20)] == [8, 5, 1]
