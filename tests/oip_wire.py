@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 import tritonclient.grpc as triton
 from PIL import Image
 from tritonclient.grpc import service_pb2 as pb
@@ -64,3 +65,10 @@ def asked(
     for made, values in zip(request.inputs, contents, strict=False):
         made.contents.CopyFrom(pb.InferTensorContents(**values))
     return request
+
+
+def refusal(call: Any, *args: Any, **more: Any) -> tuple[str, str]:
+    """Return code and text of a call that fails."""
+    with pytest.raises(triton.InferenceServerException) as caught:
+        call(*args, **more)
+    return caught.value.status().removeprefix("StatusCode."), caught.value.message()

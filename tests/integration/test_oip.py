@@ -12,13 +12,11 @@ import grpc
 import numpy as np
 import pytest
 import tritonclient.grpc.aio as triton_aio
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from beholder.v1 import samples_pb2, scoring_service_pb2, taste_service_pb2, tastes_pb2
 from beholder.v1.scoring_service_pb2_grpc import ScoringServiceStub
 from beholder.v1.taste_service_pb2_grpc import TasteServiceStub
-from oip_wire import TIMEOUT_S, files, pixels, png, tensor, triton
+from oip_wire import TIMEOUT_S, files, pixels, png, refusal, tensor, triton
 from server_process import ServerProcess, StartServer, environment
 
 MAX_SAMPLES = 16
@@ -64,27 +62,6 @@ def scores(result: triton.InferResult) -> list[float]:
     assert score.dtype == np.float32
     assert score.ndim == 2
     return score.ravel().tolist()
-
-
-def refusal(call: Any, *args: Any, **more: Any) -> tuple[str, str]:
-    """Return code and text of a call that fails."""
-    with pytest.raises(triton.InferenceServerException) as caught:
-        call(*args, **more)
-    return caught.value.status().removeprefix("StatusCode."), caught.value.message()
-
-
-def test_server_and_models_are_told(client: triton.InferenceServerClient) -> None:
-    assert client.is_server_live()
-    assert client.is_server_ready()
-    assert client.is_model_ready("ssim")
-    assert client.is_model_ready("ssim", "1")
-    assert not client.is_model_ready("ssim", "2")
-    assert not client.is_model_ready("no-such-scorer")
-    assert not client.is_model_ready("lpips-vgg")
-    assert not client.is_model_ready("taste/nobody")
-    server = client.get_server_metadata()
-    assert server.name == "beholder"
-    assert "statistics" in server.extensions
 
 
 @pytest.mark.parametrize("scorer", FIDELITY)
@@ -155,24 +132,6 @@ def test_the_id_of_a_request_comes_back(client: triton.InferenceServerClient) ->
     assert (response.id, response.model_name, response.model_version) == ("my id", "ssim", "1")
 
 
-@pytest.mark.parametrize("model", ["ssim", "image-safety/uint8", "content-labels", "psnr/fp32"])
-def test_a_description_agrees_with_its_configuration_and_with_what_comes(
-    client: triton.InferenceServerClient, model: str
-) -> None:
-    metadata, config = client.get_model_metadata(model), client.get_model_config(model).config
-    assert metadata.name == config.name == model
-    assert config.max_batch_size == MAX_SAMPLES
-    types = {"BYTES": "TYPE_STRING", "UINT8": "TYPE_UINT8", "FP32": "TYPE_FP32"}
-    for tensors, described in ((metadata.inputs, config.input), (metadata.outputs, config.output)):
-        for one, two in zip(tensors, described, strict=True):
-            assert (one.name, list(one.shape)) == (two.name, [-1, *two.dims])
-            data_type = type(two).DESCRIPTOR.fields_by_name["data_type"].enum_type.values_by_number[two.data_type].name
-            assert types[one.datatype] == data_type
-    inputs = [tensor(it.name, np.zeros((2, 32, 32, 3), np.uint8)) for it in metadata.inputs]
-    for output, told in zip(client.infer(model, inputs).get_response().outputs, metadata.outputs, strict=True):
-        assert (output.name, output.datatype, list(output.shape)) == (told.name, told.datatype, [2, *told.shape[1:]])
-
-
 def test_one_bad_image_fails_its_call_and_is_named(client: triton.InferenceServerClient) -> None:
     inputs = [files("candidate", png(ONE), b"no image", png(ONE))]
     code, text = refusal(client.infer, "image-safety", inputs)
@@ -214,41 +173,6 @@ def test_a_stream_answers_in_the_order_sent_and_outlives_bad_requests(client: tr
     assert found[2][1].message().startswith("candidate[0]: ")
 
 
-def test_statistics_count_requests_images_and_batches(client: triton.InferenceServerClient) -> None:
-    inputs = [files("candidate", png(ONE), png(OTHER)), files("reference", png(ONE), png(ONE))]
-    before = client.get_inference_statistics("psnr").model_stats[0]
-    for _ in range(3):
-        client.infer("psnr", inputs)
-    refusal(client.infer, "psnr", inputs[:1])
-    after = client.get_inference_statistics("psnr/uint8", "1").model_stats[0]
-    one, two = before.inference_stats, after.inference_stats
-    assert after.inference_count - before.inference_count == 6
-    assert 3 <= after.execution_count - before.execution_count <= 6
-    assert (two.success.count - one.success.count, two.fail.count - one.fail.count) == (3, 1)
-    assert two.success.ns > one.success.ns
-    for part in ("queue", "compute_input", "compute_infer", "compute_output"):
-        assert getattr(two, part).count - getattr(one, part).count == 6, part
-    assert two.compute_infer.ns > one.compute_infer.ns
-    assert after.last_inference >= before.last_inference > 0
-
-
-def test_an_image_answered_from_the_cache_is_counted_as_such(client: triton.InferenceServerClient) -> None:
-    inputs = [files("candidate", png(pixels(77)))]
-    client.infer("image-safety", inputs)
-    before = client.get_inference_statistics("image-safety").model_stats[0]
-    client.infer("image-safety", inputs)
-    after = client.get_inference_statistics("image-safety").model_stats[0]
-    assert after.inference_stats.cache_hit.count - before.inference_stats.cache_hit.count == 1
-    assert after.inference_stats.queue.count - before.inference_stats.queue.count == 1, "what perf_analyzer looks at"
-    assert after.execution_count == before.execution_count
-    assert client.get_model_config("image-safety").config.response_cache.enable
-    assert not client.get_model_config("ssim").config.response_cache.enable
-
-
-def test_statistics_without_a_name_are_those_of_all_scorers(client: triton.InferenceServerClient) -> None:
-    assert {it.name for it in client.get_inference_statistics().model_stats} == set(SCORERS)
-
-
 def test_the_asyncio_client_is_answered_too(served: ServerProcess) -> None:
     async def ask() -> list[list[float]]:
         async with triton_aio.InferenceServerClient(served.address) as client:
@@ -256,23 +180,6 @@ def test_the_asyncio_client_is_answered_too(served: ServerProcess) -> None:
             return [scores(it) for it in await asyncio.gather(*(client.infer("ssim", inputs) for _ in range(20)))]
 
     assert asyncio.run(ask()) == [[1.0]] * 20
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda client: client.get_model_repository_index(),
-        lambda client: client.load_model("ssim"),
-        lambda client: client.unload_model("ssim"),
-        lambda client: client.get_system_shared_memory_status(),
-        lambda client: client.register_system_shared_memory("region", "/region", 16),
-        lambda client: client.register_cuda_shared_memory("region", b"", 0, 16),
-        lambda client: client.get_trace_settings(),
-        lambda client: client.get_log_settings(),
-    ],
-)
-def test_what_is_not_served_is_unimplemented(client: triton.InferenceServerClient, call: Any) -> None:
-    assert refusal(call, client)[0] == "UNIMPLEMENTED"
 
 
 def test_requests_are_counted_among_all_others(client: triton.InferenceServerClient, served: ServerProcess) -> None:
@@ -283,13 +190,6 @@ def test_requests_are_counted_among_all_others(client: triton.InferenceServerCli
     assert 'beholder_requests_total{code="OK",method="ModelInfer"}' in text
     assert 'beholder_requests_total{code="NOT_FOUND",method="ModelInfer"}' in text
     assert 'beholder_row_run_seconds_total{graph="psnr"}' in text
-
-
-def test_health_and_reflection_name_the_service(channel: grpc.Channel) -> None:
-    name = "inference.GRPCInferenceService"
-    answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=name))
-    assert answer.status == health_pb2.HealthCheckResponse.SERVING
-    assert name in ProtoReflectionDescriptorDatabase(channel).get_services()
 
 
 def test_callers_that_go_away_hurt_nobody(served: ServerProcess, client: triton.InferenceServerClient) -> None:
