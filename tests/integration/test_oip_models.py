@@ -1,5 +1,7 @@
 """What tools ask of a model before and after they load it with requests, asked with Triton's own client."""
 
+import signal
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +12,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from oip_wire import files, pixels, png, refusal, tensor, triton
+from oip_wire import TIMEOUT_S, files, pixels, png, refusal, tensor, triton
 from server_process import ServerProcess, StartServer
 
 MAX_SAMPLES = 16
@@ -149,3 +151,18 @@ def test_every_name_and_number_is_tritons(channel: grpc.Channel) -> None:
         service.methods_by_name[method.name].CopyToProto(theirs_method)
         for part in ("input_type", "output_type", "client_streaming", "server_streaming"):
             assert getattr(method, part) == getattr(theirs_method, part), method.name
+
+
+def test_a_server_that_drains_is_live_and_not_ready(start_server: StartServer) -> None:
+    server = start_server(scorers=("psnr",), drain_delay_s=30.0)
+    server.process.send_signal(signal.SIGTERM)
+    inputs = [files("candidate", png(ONE)), files("reference", png(ONE))]
+    with triton.InferenceServerClient(server.address) as client:
+        until = time.monotonic() + TIMEOUT_S
+        while client.is_server_ready() and time.monotonic() < until:
+            time.sleep(0.05)
+        assert not client.is_server_ready()
+        assert not client.is_model_ready("psnr")
+        assert client.is_server_live()
+        assert client.infer("psnr", inputs).as_numpy("score").shape == (1, 1), "while balancers are told"
+    server.process.kill()
