@@ -25,7 +25,7 @@ from beholder.scoring.embedding import EmbeddingScorer
 from beholder.taste.background import fit_background
 from beholder.taste.changes import Changes
 from beholder.taste.eye import Eye
-from beholder.taste.opinions import Choice, Source, Verdict
+from beholder.taste.opinions import Choice, Source, Taste, Verdict
 from beholder.taste.prior import Prior
 from beholder.taste.scorer import FLIPS, NOTHING_TOLD, ONLY_LIKES, judged_among
 from beholder.taste.store import Limits
@@ -281,6 +281,25 @@ def test_a_portrait_tells_how_well_it_predicts_and_how_sure_it_is(served: tuple[
     assert (told.left_out.count, told.left_out.right) == (12, 1.0)
     assert told.certainty[0] < told.certainty[1]
     assert (told.taste.images, len(told.opinions)) == (12, 12)
+
+
+def test_a_portrait_is_of_one_taste_though_it_is_made_again_meanwhile(house: TasteHouse, tmp_path: Path) -> None:
+    path = tmp_path / "tastes.db"
+    with house.tastes(path) as (tastes, _), house.tastes(path) as (others, _):
+        new(tastes, "ann", *like(warm(0), warm(1)))
+        read = tastes._store.get
+
+        def read_late(name: str) -> Taste:
+            taste = read(name)
+            if len(taste.verdicts) > 1:
+                others.delete("ann", "delete")
+                new(others, "ann", *dislike(warm(2)))
+            return taste
+
+        tastes._store.get = read_late  # type: ignore[method-assign]
+        portrait = tastes.portrait("ann")
+        assert portrait.taste.id == read("ann").id
+        assert [opinion.value for opinion in portrait.opinions if isinstance(opinion, Verdict)] == [-1.0]
 
 
 def test_likes_alone_are_ranked_against_the_middle_of_the_candidates(served: tuple[Tastes, Engine]) -> None:

@@ -13,6 +13,7 @@ import statistics
 import time
 import urllib.request
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ class Soak:
                 if number == int(total * KILL_AT):
                     await self.kill()
                 elif number % max(1, total // 100) == 0:
-                    with contextlib.suppress(OSError):  # it is killed just now
+                    with contextlib.suppress(OSError, HTTPException):  # it is killed just now
                         await asyncio.to_thread(self.measure)
                 dice = random.Random(number)
                 (deed,) = dice.choices(list(deeds), list(deeds.values()))

@@ -131,10 +131,12 @@ class Tastes:
 
     def portrait(self, name: str) -> Portrait:
         """Tell all about a taste."""
-        taste = self._store.get(name)
+        taste, summary = self._store.get(name), self._store.summary(name)
+        if (taste.id, taste.encoder_digest) != (summary.id, summary.encoder_digest):
+            return self.portrait(name)  # made again, or moved to another encoder, between the two
         opinions = taste.opinions
         summary = replace(
-            self._store.summary(name),
+            summary,
             version=taste.version,
             images=len(taste.embeddings),
             verdicts=len(taste.verdicts),
