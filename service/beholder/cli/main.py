@@ -14,6 +14,7 @@ from click.shell_completion import get_completion_class
 
 from beholder.cli.compare import compare
 from beholder.cli.export import export
+from beholder.cli.load import load
 from beholder.cli.rank import rank
 from beholder.cli.score import score
 from beholder.cli.scorers import scorers
@@ -39,6 +40,7 @@ def beholder() -> None:
     beholder scorers open-nsfw                what it measures, and where it fails
     beholder taste new ann --like good/*.jpg  learn what ann likes
     beholder taste ask ann new/               best first, with how sure that is
+    beholder load --slo p99=50ms              the rate that a server holds
 
     Every command has --help. Settings are read from BEHOLDER_* too; see `beholder serve --help`.
     """
@@ -71,7 +73,7 @@ def completion(shell: str) -> None:
     click.echo(kind(beholder, {}, PROGRAM, COMPLETE_VAR).source())
 
 
-for command in (compare, export, rank, score, scorers, serve, taste):
+for command in (compare, export, load, rank, score, scorers, serve, taste):
     beholder.add_command(command)
 
 

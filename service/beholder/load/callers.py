@@ -11,10 +11,11 @@ from grpc import aio
 
 from beholder.client.channel import options_of, target_of
 from beholder.clock import Clock
+from beholder.load.mix import GONE
 from beholder.load.requests import Answer, read_answer, read_stream_answer, stream_message
 
 SCORE, SCORE_STREAM = (f"/beholder.v1.ScoringService/{name}" for name in ("Score", "ScoreStream"))
-GONE = Answer("CANCELLED")
+LEFT = Answer(GONE)
 CONNECT_S = 10.0
 
 
@@ -69,7 +70,7 @@ class UnaryCaller:
         except asyncio.CancelledError:
             if not call.cancelled():
                 raise
-            return Reply(GONE, sent)
+            return Reply(LEFT, sent)
         finally:
             self._under_way.discard(call)
             if leaving:
@@ -149,7 +150,7 @@ class _Stream:
         except aio.AioRpcError as error:
             broken = Answer(error.code().name, error.details() or "")
         except asyncio.CancelledError:
-            broken = GONE
+            broken = LEFT
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_result(broken)

@@ -69,7 +69,7 @@ def compare_results(before: Result, after: Result) -> list[Change]:
 
 def different_terms(before: Result, after: Result) -> list[str]:
     """Return the settings that differ, so that nobody compares what can't be; versions differ on purpose."""
-    names = sorted({*before.config, *after.config} - {"repeats"})
+    names = sorted({*before.config, *after.config} - {"repeats", "started"})
     pairs = ((name, before.config.get(name), after.config.get(name)) for name in names)
     return [f"{name}: {old} → {new}" for name, old, new in pairs if old != new]
 

@@ -66,7 +66,7 @@ class Histogram:
         self.max_s = max(self.max_s, other.max_s)
 
     def percentile_s(self, percent: float, never: int = 0) -> float:
-        """Return the shortest time that at least `percent` of all times don't exceed; at most 0.1 % too long.
+        """Return the shortest time that at least `percent` of all don't exceed; at most 0.1 % or 1 us too long.
 
         Args:
             percent: more than 0, at most 100.
@@ -83,7 +83,7 @@ class Histogram:
         for bucket in sorted(self.counts):
             rank -= self.counts[bucket]
             if rank <= 0:
-                return min(highest_us(bucket) / 1e6, self.max_s)
+                return min((highest_us(bucket) + 1) / 1e6, self.max_s)
         return math.inf
 
     def within(self, seconds: float) -> int:

@@ -20,11 +20,13 @@ class Kind(Enum):
     """Its caller goes away, perhaps before it is answered."""
 
 
+GONE = "CANCELLED_BY_CALLER"
+"""The code of calls that we cancelled ourselves; a server's own CANCELLED is a failure."""
 EXPECTED = {
     Kind.GOOD: frozenset({"OK"}),
     Kind.BAD: frozenset({"INVALID_ARGUMENT", "NOT_FOUND"}),
     Kind.HURRIED: frozenset({"OK", "DEADLINE_EXCEEDED"}),
-    Kind.CANCELLED: frozenset({"OK", "CANCELLED"}),
+    Kind.CANCELLED: frozenset({"OK", GONE}),
 }
 """What a server that is not overloaded says."""
 BAD_WAYS = 4

@@ -170,4 +170,4 @@ def interval(share: float, requests: int, z: float = 1.96) -> tuple[float, float
 
 def enough(objectives: Sequence[Objective]) -> int:
     """Return how many requests the highest percentile needs so that ten of them may exceed it."""
-    return math.ceil(10 / (1 - max(one.percent for one in objectives) / 100) - 1e-9)
+    return math.ceil(round(1000 / (100 - max(one.percent for one in objectives)), 6))

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from beholder.load.histogram import Histogram, merged
-from beholder.load.mix import EXPECTED, Kind
+from beholder.load.mix import EXPECTED, GONE, Kind
 
 BLOCKS = 10
 """Stretches of a leg that are measured apart too: how much they differ tells how much chance there is in the whole."""
@@ -100,7 +100,7 @@ class Tally:
     @property
     def cancelled(self) -> int:
         """Those whose caller went away first."""
-        return sum(count for (_, code), count in self.outcomes.items() if code == "CANCELLED")
+        return sum(count for (_, code), count in self.outcomes.items() if code == GONE)
 
     @property
     def failed(self) -> int:
@@ -131,7 +131,7 @@ class Tally:
         second, outcome, latency_s = self._second(came.done), (came.kind.value, came.code), came.done - came.intended
         if came.code == "OK":
             second.answered += 1
-        elif came.code == "CANCELLED":
+        elif came.code == GONE:
             second.cancelled += 1
         else:
             second.failed += 1

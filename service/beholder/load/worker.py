@@ -9,7 +9,7 @@ import itertools
 import selectors
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
@@ -103,14 +103,24 @@ class Sender:
 
     Args:
         stopping: set when no more may be sent.
+        sleep: lets the time of `clock` pass.
     """
 
     def __init__(
-        self, job: Job, mix: Mix, salt: int, caller: Caller, stopping: asyncio.Event, clock: Clock = monotonic
+        self,
+        job: Job,
+        mix: Mix,
+        salt: int,
+        caller: Caller,
+        stopping: asyncio.Event,
+        *,
+        clock: Clock = monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._job, self._mix = job, mix
         self._dealer, self._requests = Dealer(mix), Requests(mix, salt)
-        self._caller, self._stopping, self._clock = caller, stopping, clock
+        self._caller, self._stopping = caller, stopping
+        self._clock, self._sleep = clock, sleep
         self._tally = Tally()
         self._under_way = set[asyncio.Task[None]]()
 
@@ -145,7 +155,7 @@ class Sender:
         assert not isinstance(pattern, InFlight)  # noqa: S101  states our own dispatch
         job, in_a_row = self._job, 0
         marks = pattern if isinstance(pattern, Recorded) else None
-        for number, moment in share(pattern.times(self._mix.seed), job.worker, job.workers):
+        for number, moment in share(pattern.times(self._mix.seed + job.first_number), job.worker, job.workers):
             early_s = job.start + moment - self._clock()
             in_a_row = 0 if early_s > 0 else in_a_row + 1
             if early_s > 0:
@@ -162,7 +172,7 @@ class Sender:
 
     async def _until(self, moment: float) -> None:
         while (left_s := moment - self._clock()) > 0 and not self._stopping.is_set():
-            await asyncio.sleep(min(left_s, REPORT_S))
+            await self._sleep(min(left_s, REPORT_S))
 
     async def _closed(self, pattern: InFlight) -> None:
         job = self._job

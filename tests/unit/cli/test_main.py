@@ -13,7 +13,7 @@ from beholder.cli.taste import taste
 from beholder.config import PREFIX, Config
 
 Captured = pytest.CaptureFixture[str]
-COMMANDS = ["compare", "completion", "export", "rank", "score", "scorers", "serve", "taste", "version"]
+COMMANDS = ["compare", "completion", "export", "load", "rank", "score", "scorers", "serve", "taste", "version"]
 
 
 def said(argv: list[str], capsys: Captured, **environ: str) -> tuple[int, str, str]:
@@ -50,6 +50,13 @@ def test_every_command_of_tastes_has_help(command: str, capsys: Captured) -> Non
     assert out.startswith(f"Usage: beholder taste {command}")
 
 
+def test_help_shows_what_to_type_about_load(capsys: Captured) -> None:
+    code, out, _ = said(["load", "--help"], capsys)
+    assert code == 0
+    assert "beholder load --slo p99=50ms" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
 def test_help_shows_what_to_type_about_tastes(capsys: Captured) -> None:
     code, out, _ = said(["taste", "--help"], capsys)
     assert code == 0
@@ -82,6 +89,15 @@ def test_help_shows_what_to_type_about_tastes(capsys: Captured) -> None:
         (["taste", "delete", "ann"], "add --yes; try: beholder taste delete --help"),
         (["export", "ssim", "--all"], "want either names or --all, got both"),
         (["export", "nobody"], "no scorer or encoder 'nobody'"),
+        (["load", "--slo", "p99"], "want a percentile and a time with its unit, such as p99=50ms"),
+        (["load", "--rate", "fast"], "want requests per second: 50, 20,40,80 for steps, 10..200 for a ramp, or auto"),
+        (["load", "--rate", "5", "--in-flight", "8"], "want one of --rate, --trace and --in-flight, got --rate and"),
+        (["load", "--burst", "9:1s:2s"], "--burst wants a --rate between the bursts"),
+        (["load", "--bad", "60%", "--cancel", "50%"], "more than 100% together"),
+        (["load", "--slo", "p99=5ms", "--bad", "100%"], "--slo judges good requests, and there would be none"),
+        (["load", "--for", "0s"], "--for: want more than 0 seconds"),
+        (["load", "--html", "/nowhere/page.html"], "no folder /nowhere"),
+        (["load", "compare", "/nowhere/a.json", "b.json"], "'/nowhere/a.json' does not exist"),
         (["serve", "--max-samples", "many"], "BEHOLDER_MAX_SAMPLES: want a whole number, got 'many'"),
         (["serve", "--device", "tpu"], "'tpu' is not one of 'auto', 'cuda', 'cpu'"),
     ],

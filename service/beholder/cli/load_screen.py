@@ -1,0 +1,97 @@
+"""What `beholder load` shows while it runs: a moving line on a terminal, a plain one now and then elsewhere."""
+
+import sys
+from types import TracebackType
+from typing import Any, Self
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.text import Text
+
+from beholder.cli.report import padded
+from beholder.load.fleet import Seen
+from beholder.load.summary import HEAD, number, rows
+from beholder.load.worker import REPORT_S
+
+PLAIN_S = 10.0
+"""Between two plain lines."""
+WIDTHS = (16, 11, 10, 8, 8, 8, 8, 6, 18)
+
+
+class LoadScreen:
+    """Progress on stderr, finished legs on stdout; a context, outside of which nothing moves."""
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self._is_shared = self._is_terminal and sys.stdout.isatty()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[said]}"),
+            console=Console(stderr=not self._is_shared),
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            disable=not self._is_terminal,
+        )
+        self._task: TaskID | None = None
+        self._said_s = 0.0
+        self._has_head = False
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def seen(self, seen: Seen) -> None:
+        """Show how a leg goes."""
+        leg, said = seen.leg, progress_line(seen)
+        whole_s = leg.warmup_s + leg.seconds
+        if self._is_terminal:
+            if self._task is None:
+                self._task = self._progress.add_task(leg.name, total=whole_s, said="")
+            self._progress.update(self._task, completed=min(seen.elapsed_s, whole_s), said=said)
+        elif seen.elapsed_s >= self._said_s + PLAIN_S:
+            self._said_s = seen.elapsed_s
+            click.echo(f"{leg.name}, {seen.elapsed_s:.0f} of {whole_s:.0f} s: {said}", err=True)
+
+    def leg(self, leg: dict[str, Any]) -> None:
+        """Show a leg that is over."""
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        self._task, self._said_s = None, 0.0
+        if not self._has_head:
+            self._has_head = True
+            self.write(padded(HEAD, WIDTHS))
+        self.write(padded(rows([leg])[0], WIDTHS))
+
+    def write(self, line: str) -> None:
+        """Write one line of output."""
+        if self._is_shared:
+            self._progress.console.print(Text(line), soft_wrap=True)
+        else:
+            click.echo(line)
+
+    def complain(self, sentence: str) -> None:
+        """Write one line to stderr."""
+        if self._is_terminal:
+            self._progress.console.print(Text(f"beholder: {sentence}"), soft_wrap=True)
+        else:
+            click.echo(f"beholder: {sentence}", err=True)
+
+
+def progress_line(seen: Seen) -> str:
+    """Return the last whole second of a leg in words."""
+    second = seen.second(int(seen.elapsed_s - REPORT_S) - 1)
+    times = "/".join(number(second.latency.percentile_s(percent) * 1e3) for percent in (50.0, 99.0))
+    failed = sum(one.failed for one in seen.tally.seconds.values())
+    cpu = max(seen.cpu, default=0.0)
+    return (
+        f"sent {second.sent}/s, answered {second.answered}/s, p50/p99 {times} ms, in flight {seen.in_flight}, "
+        f"failed {failed}, client {cpu:.0%} of a core"
+    )
