@@ -79,13 +79,14 @@ def client_versions() -> Json:
 def leg_json(seen: Seen, told: Told | None) -> Json:
     """Return what there is to say of a leg."""
     leg, tally = seen.leg, seen.tally
+    seconds = leg.seconds if seen.is_whole else max(0.001, min(leg.seconds, seen.elapsed_s - leg.warmup_s))
     is_closed = isinstance(leg.pattern, InFlight)
     return {
         "name": leg.name,
         "in_flight": leg.pattern.calls if isinstance(leg.pattern, InFlight) else None,
         "rate": None if isinstance(leg.pattern, InFlight) else leg.pattern.mean,
         "warmup_s": leg.warmup_s,
-        "seconds": leg.seconds,
+        "seconds": seconds,
         "is_closed": is_closed,
         "is_whole": seen.is_whole,
         "sent": tally.sent,
@@ -96,7 +97,7 @@ def leg_json(seen: Seen, told: Told | None) -> Json:
         "lost": tally.lost,
         "unexpected": tally.unexpected,
         "warmed_up": tally.warmed_up,
-        "throughput": tally.in_time / leg.seconds,
+        "throughput": tally.in_time / seconds,
         "outcomes": [[kind, code, count] for (kind, code), count in sorted(tally.outcomes.items())],
         "examples": [[kind, code, messages] for (kind, code), messages in sorted(tally.examples.items())],
         "latency": tally.latency.to_json(),
