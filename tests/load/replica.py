@@ -1,0 +1,246 @@
+"""A server in virtual time: the engine's own queues, door, cost models and estimate over a device that is counted."""
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+from itertools import cycle
+
+import numpy as np
+
+from beholder.engine.admission import Admission
+from beholder.engine.cost import CostModel
+from beholder.engine.expected import done_s, run_s
+from beholder.engine.lane import PREPARED_BATCHES
+from beholder.engine.queue import BatchQueue, Entry
+from beholder.metrics import Metrics
+from beholder.types import Priority
+from load.arrivals import Caller, spread
+from load.devices import Machine
+from load.events import Cores, Events
+from load.station import NEVER, Station, Turns
+
+
+class End(IntEnum):
+    """How a request ended; every one ends once."""
+
+    GOOD = 0
+    """Answered before its deadline."""
+    LATE = 1
+    """Answered, but nobody waited any more."""
+    EXPIRED = 2
+    """Taken in, then told that its deadline passed."""
+    REFUSED = 3
+    """Told at the door that it can't be done in time."""
+    FULL = 4
+    """Refused for lack of room, for the last time."""
+    CANCELLED = 5
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How a replica decides.
+
+    Attributes:
+        by_deadline: as Beholder does: urgent first, refused where it can't be done, dropped where it is late.
+        drops_late: first come, first served, but who is late is dropped before running.
+        delay_s: how long a batch waits to be filled.
+    """
+
+    name: str
+    by_deadline: bool = False
+    drops_late: bool = False
+    delay_s: float = 0.0
+
+
+BEHOLDER = Policy("Beholder", by_deadline=True)
+FIFO = Policy("first come, first served")
+FIFO_DROPS = Policy("first come, first served; the late dropped", drops_late=True)
+FIXED_DELAY = Policy("fixed delay of 10 ms", delay_s=0.010)
+
+
+@dataclass(eq=False, slots=True)
+class Request:
+    """One request on its way.
+
+    Attributes:
+        missing: samples without an outcome.
+        failures: tries that failed.
+        replica: that took it in.
+        is_gone: whether that knows that nobody waits any more.
+        times: how often its sender asked this before.
+        waits: where its samples are, for a cancellation.
+    """
+
+    caller: Caller
+    sent_s: float
+    deadline_s: float
+    times: int = 0
+    missing: int = 0
+    failures: int = 0
+    replica: "Replica | None" = None
+    is_gone: bool = False
+    end: End | None = None
+    waits: list[tuple[Station["Task"], Entry["Task"]]] = field(default_factory=list)
+
+
+@dataclass(eq=False, slots=True)
+class Task:
+    """One sample of a request; some graphs have not answered it, and from some it still awaits its row."""
+
+    request: Request
+    open: int
+    coming: set[int]
+
+
+class Replica:
+    """One server.
+
+    Args:
+        close: told how each request ended, as far as the server knows.
+        ran: told (rows, seconds) of each batch.
+        metrics: may be shared; nothing is read from it.
+        rng: of its noise.
+    """
+
+    def __init__(
+        self,
+        events: Events,
+        machine: Machine,
+        policy: Policy,
+        close: Callable[[Request, End], None],
+        ran: Callable[[int, float], None],
+        metrics: Metrics,
+        rng: np.random.Generator,
+    ) -> None:
+        self._events, self._machine, self._policy, self._close, self._ran = events, machine, policy, close, ran
+        self._admission = Admission(machine.max_queue_rows, 1, lambda: events.now, metrics)
+        self._admission.open()
+        self._noise: Iterator[float] = cycle(spread(machine.noise, rng).tolist())
+        self._stalls: Iterator[bool] = cycle((rng.uniform(size=9973) < machine.stall).tolist())
+        self._device = Cores(events, machine.cores)
+        self._hands = self._device if machine.is_cpu else Cores(events, machine.threads)
+        self._prepare_cost, self._costs = CostModel(), [CostModel() for _ in machine.graphs]
+        self._coming = [0] * len(machine.graphs)
+        self._turns = Turns(machine.slots, events)
+        self._lanes = [self._lane(graph) for graph in range(len(machine.graphs))]
+        line = Turns(machine.threads, events)
+        self._preparers = Station(
+            events, BatchQueue[Task](1), machine.threads, line, self._prepare, self._expire, self._wants
+        )
+
+    def submit(self, request: Request) -> None:
+        """Take in a request, whole or not at all; CapacityError where not."""
+        caller, by_deadline = request.caller, self._policy.by_deadline
+        expected_s = self._expected_s(request) if by_deadline else None
+        priority = caller.priority if by_deadline else Priority.INTERACTIVE
+        self._admission.admit(caller.rows, 0, self._deadline_s(request), expected_s, priority)
+        for graph in caller.graphs:
+            self._coming[graph] += caller.samples
+        request.missing = caller.samples
+        for _ in range(caller.samples):
+            task = Task(request, len(caller.graphs), set(caller.graphs))
+            self._push(self._preparers, task, caller.graphs)
+
+    def cancel(self, request: Request) -> None:
+        """Drop what has not run of a request that its caller gave up."""
+        request.is_gone = True
+        for station, entry in request.waits:
+            station.queue.discard(entry)
+            self._leave(entry.payload)
+        self._preparers.wake()
+
+    def _lane(self, graph: int) -> Station[Task]:
+        cost, now = self._costs[graph], self._events.now
+        for rows in self._machine.sizes(graph):
+            cost.observe(rows, float(rows), self._machine.run_s(graph, rows), now)
+        queue = BatchQueue[Task](self._machine.graphs[graph].max_rows, delay_s=self._policy.delay_s)
+
+        def run(batch: list[Entry[Task]], done: Callable[[], None]) -> None:
+            self._run(graph, batch, done)
+
+        def lasts_s(rows: int) -> float:
+            return cost.predict(1, rows, self._events.now) or 0.0 if self._policy.by_deadline else 0.0
+
+        runners = self._machine.runners
+        return Station(self._events, queue, runners, self._turns, run, self._expire, lasts_s=lasts_s)
+
+    def _expected_s(self, request: Request) -> float | None:
+        """Ask what `Engine._expected_s` and `Lane.expected_s` ask, of the same functions."""
+        caller, now, machine = request.caller, self._events.now, self._machine
+        ahead = self._preparers.queue.rows_ahead_of(caller.priority, request.deadline_s)
+        expected = []
+        for graph in caller.graphs:
+            sooner = min(self._coming[graph], ahead + machine.threads)
+            waiting = self._lanes[graph].waiting(caller.priority, request.deadline_s)
+            waiting = waiting.plus(caller.samples + sooner, self._coming[graph] - sooner)
+            most, turn_s = machine.graphs[graph].max_rows, self._turns.turn_s()
+            expected.append(run_s(self._costs[graph], waiting, most, machine.runners, turn_s, now))
+        return done_s(self._prepare_cost, ahead + caller.samples, machine.threads, expected, now)
+
+    def _wants(self, entry: Entry[Task]) -> bool:
+        """Ask what `Lane.wants` asks."""
+        if not self._policy.by_deadline:
+            return True
+        rows = PREPARED_BATCHES * self._machine.runners
+        return any(
+            self._lanes[graph].queue.rows_ahead_of(entry.priority, entry.deadline_s)
+            < rows * self._machine.graphs[graph].max_rows
+            for graph in entry.payload.request.caller.graphs
+        )
+
+    def _deadline_s(self, request: Request) -> float:
+        return request.deadline_s if self._policy.by_deadline else NEVER
+
+    def _push(self, station: Station[Task], task: Task, shape: Hashable) -> None:
+        request = task.request
+        priority = request.caller.priority if self._policy.by_deadline else Priority.INTERACTIVE
+        entry = Entry(task, shape, priority, self._deadline_s(request), 1.0, self._events.now)
+        request.waits.append((station, entry))
+        station.push(entry)
+
+    def _prepare(self, batch: list[Entry[Task]], done: Callable[[], None]) -> None:
+        work_s = sum(self._machine.graphs[graph].prepare_s for graph in batch[0].payload.request.caller.graphs)
+        self._hands.start(work_s * next(self._noise), self._prepared, batch[0].payload, self._events.now, done)
+
+    def _prepared(self, task: Task, started_s: float, done: Callable[[], None]) -> None:
+        now = self._events.now
+        if not task.request.is_gone:
+            for graph in task.request.caller.graphs:
+                task.coming.remove(graph)
+                self._coming[graph] -= 1
+                self._push(self._lanes[graph], task, None)
+        self._prepare_cost.observe(1, 1.0, now - started_s, now)
+        done()
+
+    def _run(self, graph: int, batch: list[Entry[Task]], done: Callable[[], None]) -> None:
+        work_s = self._machine.run_s(graph, len(batch)) * next(self._noise)
+        work_s += self._machine.stall_s * next(self._stalls)
+        self._ran(len(batch), work_s)
+        self._device.start(work_s, self._answer, graph, batch, self._events.now, done)
+
+    def _answer(self, graph: int, batch: list[Entry[Task]], started_s: float, done: Callable[[], None]) -> None:
+        now, rows = self._events.now, len(batch)
+        self._costs[graph].observe(rows, float(rows), now - started_s, now)
+        for entry in batch:
+            task, request = entry.payload, entry.payload.request
+            task.open -= 1
+            if task.open == 0:
+                request.missing -= 1
+                self._leave(task)
+                if request.missing == 0:
+                    self._close(request, End.GOOD if now <= request.deadline_s else End.LATE)
+        self._preparers.wake()
+        done()
+
+    def _expire(self, entry: Entry[Task]) -> None:
+        self._close(entry.payload.request, End.EXPIRED)
+        self._leave(entry.payload)
+        self._preparers.wake()
+
+    def _leave(self, task: Task) -> None:
+        """Make room; once for each sample, though it may be told of the end of several of its rows."""
+        if task.open >= 0:
+            task.open = -1
+            for graph in task.coming:
+                self._coming[graph] -= 1
+            self._admission.release(len(task.request.caller.graphs), 0)
