@@ -1,7 +1,7 @@
 """What each request is: drawn by weights from its number and the seed, so that processes need not agree on anything."""
 
+import bisect
 import itertools
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -29,6 +29,7 @@ EXPECTED = {
     Kind.CANCELLED: frozenset({"OK", GONE}),
 }
 """What a server that is not overloaded says."""
+MASK = 2**64 - 1
 BAD_WAYS = 4
 """How many ways there are to send a bad request; see `requests`."""
 
@@ -129,19 +130,19 @@ class Dealer:
     def case(self, number: int, ask: int = -1, picture: int = -1) -> Case:
         """Return the case of a number; the same on every run. `ask` and `picture` are drawn where they are -1."""
         mix = self._mix
-        dice = random.Random(mix.seed * 0x9E3779B1 + number)  # noqa: S311  nothing secret
-        roll = dice.random()
+        dice = _Dice(mix.seed << 40 ^ number)
+        roll = dice.roll()
         ask = ask if ask >= 0 else _drawn(dice, self._asks)
         pictures = tuple(
-            (picture if picture >= 0 else _drawn(dice, self._pictures), dice.random() >= mix.repeated)
+            (picture if picture >= 0 else _drawn(dice, self._pictures), dice.roll() >= mix.repeated)
             for _ in range(mix.samples)
         )
         if roll < mix.bad:
-            return Case(Kind.BAD, ask, pictures, mix.timeout_s, way=dice.randrange(BAD_WAYS))
+            return Case(Kind.BAD, ask, pictures, mix.timeout_s, way=int(dice.roll() * BAD_WAYS))
         if roll < mix.bad + mix.hurried:
             return Case(Kind.HURRIED, ask, pictures, mix.hurry_s)
         if roll < mix.bad + mix.hurried + mix.cancelled:
-            return Case(Kind.CANCELLED, ask, pictures, mix.timeout_s, leave_s=dice.uniform(0, mix.patience_s))
+            return Case(Kind.CANCELLED, ask, pictures, mix.timeout_s, leave_s=dice.roll() * mix.patience_s)
         return Case(Kind.GOOD, ask, pictures, mix.timeout_s)
 
 
@@ -151,5 +152,21 @@ def _cumulated(weights: Sequence[float]) -> list[float]:
     return list(itertools.accumulate(weights))
 
 
-def _drawn(dice: random.Random, cumulated: Sequence[float]) -> int:
-    return dice.choices(range(len(cumulated)), cum_weights=cumulated)[0] if len(cumulated) > 1 else 0
+def _drawn(dice: "_Dice", cumulated: Sequence[float]) -> int:
+    if len(cumulated) == 1:
+        return 0
+    return min(bisect.bisect_right(cumulated, dice.roll() * cumulated[-1]), len(cumulated) - 1)
+
+
+class _Dice:
+    """SplitMix64 (Steele, Lea, Flood 2014): to seed one of `random` takes longer than to deal a case."""
+
+    def __init__(self, seed: int) -> None:
+        self._state = seed
+
+    def roll(self) -> float:
+        """Return a number from 0 to below 1."""
+        self._state = self._state + 0x9E3779B97F4A7C15 & MASK
+        mixed = (self._state ^ self._state >> 30) * 0xBF58476D1CE4E5B9 & MASK
+        mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB & MASK
+        return ((mixed ^ mixed >> 31) >> 11) / 2**53
