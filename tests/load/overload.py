@@ -34,7 +34,7 @@ def main() -> None:
         arrive = partial(_from_file, args.trace)
         show([Scenario("trace", TWO_CORES, policy, MIXED, 3.0, 240.0, arrive) for policy in POLICIES])
         return
-    found = show([*fleet(args.replicas, FLEET_PARTS), *others(), *curves()])
+    found = show([*curves(), *others(), *fleet(args.replicas, FLEET_PARTS)])
     (DOCS / "overload.json").write_text(json.dumps(found, indent=1) + "\n")
     mixed = [one for one in found if one["scenario"] == "mixed"]
     (DOCS / "overload.svg").write_text(drawing(mixed, LOADS))

@@ -76,7 +76,7 @@ class Scenario:
 
 def curves() -> Iterator[Scenario]:
     """Yield goodput over load, by machine and policy."""
-    for machine, seconds in ((TWO_CORES, 180.0), (LITE_CORES, 60.0), (GPU, 4.0)):
+    for machine, seconds in ((TWO_CORES, 90.0), (LITE_CORES, 45.0), (GPU, 2.0)):
         for policy in POLICIES:
             for load in LOADS:
                 yield Scenario("mixed", machine, policy, MIXED, load, seconds)
@@ -84,7 +84,7 @@ def curves() -> Iterator[Scenario]:
 
 def others() -> Iterator[Scenario]:
     """Yield what the curves don't show."""
-    for machine, seconds in ((TWO_CORES, 120.0), (GPU, 3.0)):
+    for machine, seconds in ((TWO_CORES, 90.0), (GPU, 1.5)):
         for policy in POLICIES:
             for load in (0.5, 1.0, 3.0, 5.0):
                 yield Scenario("live under bulk", machine, policy, live_under_bulk(load), load, seconds)
@@ -92,14 +92,14 @@ def others() -> Iterator[Scenario]:
         yield Scenario("two graphs", TWO_GRAPHS, BEHOLDER, PAIR, load, 60.0, shares=(0.5, 0.5))
         yield Scenario("six service times", TWO_CORES, BEHOLDER, TIGHT, load, 60.0)
         yield Scenario("a second", TWO_CORES, BEHOLDER, ONE_SECOND, load, 60.0)
-        yield Scenario("stalls", STALLING, BEHOLDER, ONE_SECOND, load, 240.0)
-        yield Scenario("bursts", TWO_CORES, BEHOLDER, ONE_SECOND, load, 240.0, bursts)
+        yield Scenario("stalls", STALLING, BEHOLDER, ONE_SECOND, load, 120.0)
+        yield Scenario("bursts", TWO_CORES, BEHOLDER, ONE_SECOND, load, 120.0, bursts)
         for policy in (BEHOLDER, FIFO_DROPS):
             yield Scenario("insistent", TWO_CORES, policy, INSISTENT, load, 60.0)
-            yield Scenario("up and down", TWO_CORES, policy, ONE_SECOND, load, 240.0, ramp_up_and_down)
+            yield Scenario("up and down", TWO_CORES, policy, ONE_SECOND, load, 100.0, ramp_up_and_down)
 
 
 def fleet(replicas: int, parts: int) -> Iterator[Scenario]:
     """Yield many replicas at three times their capacity, in parts that share nothing."""
     for part in range(parts):
-        yield Scenario("fleet", TWO_CORES, BEHOLDER, MIXED, 3.0, 10.0, replicas=replicas // parts, seed=part)
+        yield Scenario("fleet", TWO_CORES, BEHOLDER, MIXED, 3.0, 4.0, replicas=replicas // parts, seed=part)

@@ -19,7 +19,7 @@ class Turns:
 
     def __init__(self, count: int, events: Events) -> None:
         self._free, self._events = count, events
-        self._waits = CostModel()
+        self._waits = CostModel(surprise=NEVER)
         self._line = deque[tuple[float, Callable[[], None]]]()
 
     def turn_s(self) -> float:

@@ -7,14 +7,22 @@ gets busier. It answers None until it has seen enough, and nobody is refused on 
 FORGET = 0.98
 """What an observation still weighs after the next one; about the last 50 count."""
 ENOUGH = 3
+SURPRISE = 4.0
+"""One batch that took more than so many times what was expected counts as that long: a stall is no price, and a machine
+that did get slower is believed batch by batch."""
 STALE_S = 30.0
 """After so long without a batch all is forgotten: one slow batch must not have everybody refused for ever."""
 
 
 class CostModel:
-    """Learns seconds from work. Not thread-safe: its owner holds a lock."""
+    """Learns seconds from work. Not thread-safe: its owner holds a lock.
 
-    def __init__(self) -> None:
+    Args:
+        surprise: how many times the expected seconds an observation counts at most.
+    """
+
+    def __init__(self, surprise: float = SURPRISE) -> None:
+        self._surprise = surprise
         self._seen_at = float("-inf")
         self._forget()
 
@@ -26,6 +34,9 @@ class CostModel:
         """Learn from one batch that ran."""
         if now - seconds - self._seen_at > STALE_S:
             self._forget()
+        known = self.coefficients()
+        if known is not None:
+            seconds = min(seconds, self._surprise * (known[0] + known[1] * work))
         self._seen_at = now
         self._seen += 1
         self._rows = self._rows * FORGET + rows

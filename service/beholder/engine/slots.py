@@ -21,7 +21,7 @@ class Slots:
 
     def __init__(self, count: int, clock: Clock) -> None:
         self._free = count
-        self._clock, self._waits = clock, CostModel()
+        self._clock, self._waits = clock, CostModel(surprise=float("inf"))
         self._line = deque[threading.Event]()
         self._lock = threading.Lock()
 

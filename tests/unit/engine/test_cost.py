@@ -64,3 +64,20 @@ def test_after_a_while_without_a_batch_it_begins_anew_so_that_one_slow_batch_is_
     for _ in range(3):
         model.observe(1, 1.0, 0.01, later + 0.2)
     assert model.predict(1, 1, later + 0.2) == pytest.approx(0.01)
+
+
+def test_a_batch_that_stalled_is_not_taken_for_what_batches_cost() -> None:
+    model = CostModel()
+    for rows in (1, 2, 4, 8) * 10:
+        model.observe(rows, float(rows), 0.001 * rows, NOW)
+    model.observe(4, 4.0, 5.0, NOW)
+    assert model.predict(1, 8, NOW) == pytest.approx(0.008, rel=0.25)
+
+
+def test_a_machine_that_is_twenty_times_slower_all_at_once_is_believed_after_a_hundred_batches() -> None:
+    model = CostModel()
+    for rows in (1, 2, 4, 8) * 10:
+        model.observe(rows, float(rows), 0.001 * rows, NOW)
+    for rows in (1, 2, 4, 8) * 25:
+        model.observe(rows, float(rows), 0.020 * rows, NOW)
+    assert model.predict(1, 8, NOW) == pytest.approx(0.160, rel=0.5)
