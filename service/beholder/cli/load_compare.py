@@ -21,7 +21,8 @@ def compare(before: Path, after: Path, fail: bool) -> int:
     """Compare two results of --json.
 
     A change counts where it is more than the 99 % interval of what runs of one kind differ by. That needs three or
-    more runs on each side (--repeats 3); from single runs, a change only seems to be one.
+    more runs on each side (--repeats 3); from single runs, a change only seems to be one. Legs are compared with
+    those of the same name, so give both runs the same --rate or --in-flight.
     """
     old, new = read_result(before), read_result(after)
     for term in different_terms(old, new):

@@ -50,15 +50,14 @@ class LoadScreen:
 
     def seen(self, seen: Seen) -> None:
         """Show how a leg goes."""
-        leg, said = seen.leg, progress_line(seen)
-        whole_s = leg.warmup_s + leg.seconds
+        leg, said, whole_s = seen.leg, progress_line(seen), seen.leg.end_s
         if self._is_terminal:
             if self._task is None:
                 self._task = self._progress.add_task(leg.name, total=whole_s, said="")
             self._progress.update(self._task, completed=min(seen.elapsed_s, whole_s), said=said)
         elif seen.elapsed_s >= self._said_s + PLAIN_S:
             self._said_s = seen.elapsed_s
-            click.echo(f"{leg.name}, {seen.elapsed_s:.0f} of {whole_s:.0f} s: {said}", err=True)
+            click.echo(f"{leg.name}, {min(seen.elapsed_s, whole_s):.0f} of {whole_s:.0f} s: {said}", err=True)
 
     def leg(self, leg: dict[str, Any]) -> None:
         """Show a leg that is over."""
@@ -91,7 +90,8 @@ def progress_line(seen: Seen) -> str:
     times = "/".join(number(second.latency.percentile_s(percent) * 1e3) for percent in (50.0, 99.0))
     failed = sum(one.failed for one in seen.tally.seconds.values())
     cpu = max(seen.cpu, default=0.0)
+    waiting = ", waiting for the last answers" if seen.elapsed_s > seen.leg.end_s + REPORT_S else ""
     return (
         f"sent {second.sent}/s, answered {second.answered}/s, p50/p99 {times} ms, in flight {seen.in_flight}, "
-        f"failed {failed}, client {cpu:.0%} of a core"
+        f"failed {failed}, client {cpu:.0%} of a core{waiting}"
     )

@@ -21,9 +21,10 @@ STUDENT = {
 """Degrees of freedom -> how many standard errors hold 99 % of all differences."""
 RUNS = 3
 """Runs of a leg on both sides from which their differences tell the noise."""
-HIGHER_IS_BETTER = frozenset({"throughput"})
-METRICS = ("throughput", "p50", "p90", "p99", "p99.9", "lost", "server cpu ms")
-UNITS = {"throughput": "/s", "lost": "%", "server cpu ms": "ms"}
+HIGHER_IS_BETTER = frozenset({"throughput", "answered", "rate held"})
+METRICS = ("p50", "p90", "p99", "p99.9", "lost", "server cpu ms")
+"""Beside `throughput` of a closed loop, and `answered` of an open one, whose rate is not the server's doing."""
+UNITS = {"throughput": "/s", "rate held": "/s", "answered": "%", "lost": "%", "server cpu ms": "ms"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Change:
 
     Attributes:
         leg: its name.
-        metric: of `METRICS`; times in milliseconds, lost in percent of good requests.
+        metric: times in milliseconds, lost and answered (within the leg's time) in percent of good requests.
         before, after: means over the runs.
         noise: how far apart they may be by chance (99 %), in the metric's unit; NaN where nothing tells.
         is_between_runs: whether the noise is that between runs.
@@ -53,9 +54,10 @@ class Change:
     @property
     def verdict(self) -> str:
         """The change in words: better, worse, or no more than noise."""
-        if math.isnan(self.noise):
+        has_end = math.isfinite(self.before) or math.isfinite(self.after)
+        if math.isnan(self.noise) and (not has_end or math.isfinite(self.before - self.after)):
             return "can't tell"
-        if abs(self.after - self.before) <= self.noise or self.before == self.after:
+        if self.before == self.after or abs(self.after - self.before) <= self.noise:
             return "noise"
         word = "better" if (self.after > self.before) == (self.metric in HIGHER_IS_BETTER) else "worse"
         return word if self.is_between_runs else f"seems {word}"
@@ -64,7 +66,21 @@ class Change:
 def compare_results(before: Result, after: Result) -> list[Change]:
     """Return the changes of all legs that both have."""
     old, new = _by_name(before), _by_name(after)
-    return [_change(name, metric, old[name], new[name]) for name in old if name in new for metric in METRICS]
+    found = [
+        _change(name, metric, old[name], new[name])
+        for name in old
+        if name in new
+        for metric in ("throughput" if old[name][0]["is_closed"] else "answered", *METRICS)
+    ]
+    return [*_rates_held(before.slo, after.slo), *found]
+
+
+def _rates_held(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
+    """Return how the rate that holds an objective changed; each side knows it to where the next one broke."""
+    if not (old.get("rate") and new.get("rate") and old["text"] == new["text"]):
+        return []
+    noise = sum(of_json(side["broken"]) - side["rate"] for side in (old, new))
+    return [Change(old["text"], "rate held", old["rate"], new["rate"], noise, is_between_runs=False)]
 
 
 def different_terms(before: Result, after: Result) -> list[str]:
@@ -93,6 +109,8 @@ def _change(name: str, metric: str, old: Sequence[dict[str, Any]], new: Sequence
 def _value(leg: dict[str, Any], metric: str) -> float:
     if metric == "throughput":
         return float(leg["throughput"])
+    if metric == "answered":
+        return 100 * leg["throughput"] * leg["seconds"] / leg["good"] if leg["good"] else math.nan
     if metric == "lost":
         return 100 * leg["lost"] / leg["good"] if leg["good"] else math.nan
     if metric == "server cpu ms":

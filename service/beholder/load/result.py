@@ -42,7 +42,7 @@ class Result:
     def to_json(self) -> str:
         """Return the file's text."""
         whole = {"beholder_load": FORMAT, **{name: getattr(self, name) for name in self.__dataclass_fields__}}
-        return json.dumps(_finite(whole), separators=(",", ":"), allow_nan=False) + "\n"
+        return json.dumps(finite(whole), separators=(",", ":"), allow_nan=False) + "\n"
 
 
 def read_result(path: Path) -> Result:
@@ -133,14 +133,14 @@ def of_json(value: Any) -> float:
     return math.nan if value is None else float(value)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """Return the same with what JSON can't hold as `of_json` takes it, and floats to six digits."""
     if isinstance(value, float):
         if math.isfinite(value):
             return float(f"{value:.6g}") if abs(value) < 1e6 else round(value)
         return "inf" if value > 0 else None
     if isinstance(value, Mapping):
-        return {key: _finite(its) for key, its in value.items()}
+        return {key: finite(its) for key, its in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_finite(its) for its in value]
+        return [finite(its) for its in value]
     return value

@@ -15,7 +15,7 @@ from beholder.load.compare import Change, compare_results, different_terms, nois
 from beholder.load.doubts import all_doubts, doubt_of_slo
 from beholder.load.mix import Mix
 from beholder.load.plan import Plan, closed_legs, peak_of, rate_legs, recorded_leg
-from beholder.load.result import of_json, read_result
+from beholder.load.result import Result, of_json, read_result
 from beholder.load.summary import failures, headlines, keeps_up, knee
 from beholder.load.words import BurstWords, RateWords
 
@@ -75,10 +75,34 @@ def test_single_runs_only_seem_to_differ() -> None:
     assert change_of(one(0.010), one(0.010), "p50").verdict == "noise"
 
 
-def test_more_throughput_is_better_and_more_lost_is_worse() -> None:
-    few, many = runs(0.01, 0.1, 1), [leg_of([0.01] * 400, lost=8) for _ in range(3)]
-    assert change_of(few, many, "throughput").verdict == "better"
-    assert change_of(few, many, "lost").verdict == "worse"
+def test_more_answered_is_better_and_more_lost_is_worse() -> None:
+    few, many = ([leg_of([0.01] * 200, pattern=CLOSED) for _ in range(3)], [leg_of([0.01] * 400, lost=8)] * 3)
+    closed = [leg | {"is_closed": True} for leg in many]
+    assert change_of([leg | {"name": "10/s"} for leg in few], closed, "throughput").verdict == "better"
+    assert change_of(runs(0.01, 0.1, 1), many, "lost").verdict == "worse"
+    assert change_of(runs(0.01, 0.1, 1), many, "answered").verdict == "worse"
+
+
+def test_a_percentile_that_was_never_answered_is_worse_than_any() -> None:
+    fine, never = [leg_of([0.01] * 50)], [leg_of([0.01] * 50, lost=10)]
+    assert change_of(fine, never, "p99").verdict == "seems worse"
+    assert change_of(never, fine, "p99").verdict == "seems better"
+    assert change_of(never, never, "p99").verdict == "noise"
+
+
+def test_rates_that_hold_an_objective_are_compared_to_where_they_broke() -> None:
+    def searched(rate: float, broken: float) -> Result:
+        result = result_of()
+        result.slo = {"text": "p99=50ms", "rate": rate, "broken": broken}
+        return result
+
+    def verdict(before: Result, after: Result) -> str:
+        (change,) = compare_results(before, after)
+        return change.verdict
+
+    assert verdict(searched(100, 105), searched(103, 108)) == "noise"
+    assert verdict(searched(100, 105), searched(140, 147)) == "seems better"
+    assert verdict(searched(100, 105), searched(60, 63)) == "seems worse"
 
 
 def test_legs_are_compared_with_their_like_alone() -> None:
