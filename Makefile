@@ -38,9 +38,9 @@ check: $(VENV)/.dev ## lint, types, import contracts, wire, generated code, comm
 export: $(VENV)/.export ## build the default scorers' graphs; ARGS="--all" or names pick others
 	@$(BIN)/beholder export $(ARGS)
 
-bench: $(VENV)/.dev ## measure the service against a plain loop over the same work
+bench: $(VENV)/.dev ## measure the service against a plain loop over the same work; ARGS="-s psnr" picks a scorer
 	@$(BIN)/beholder export
-	@PYTHONPATH=tests $(BIN)/python -m bench.throughput $(ARGS)
+	@$(BIN)/beholder bench $(ARGS)
 
 scorers: $(VENV)/.dev ## measure every scorer against its peer and write docs/scorers.md; ARGS="ssim" picks some
 	@$(BIN)/beholder export

@@ -1,5 +1,9 @@
-"""Measures what four more heads on one encoder cost: the image is decoded once and embedded once."""
+"""Measures what four more heads on one encoder cost: the image is decoded once and embedded once.
 
+PYTHONPATH=tests python -m bench.five_heads
+"""
+
+import argparse
 import hashlib
 import shutil
 import statistics
@@ -15,6 +19,7 @@ import server_process
 from beholder.scoring.catalog import load_catalog, shipped_models
 from beholder.v1 import scoring_service_pb2 as pb
 from bench.closed_loop import Run, closed_loop, quantiles_ms
+from bench.pictures import jpegs
 
 REAL_HEAD = "content-labels"
 IN_FLIGHT = (1, 8)
@@ -106,3 +111,16 @@ def _measure(
         rate, cpu_ms = statistics.median(run.rate for run in its), statistics.median(run.cpu_ms for run in its)
         label = f"{what}, {in_flight} in flight"
         print(f"{label:24} {rate:8.1f} {cost:8.2f} {p50:8.1f} {p99:8.1f} {cpu_ms:8.1f}")
+
+
+def main() -> None:
+    """Read the command line and measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=6.0, help="of each run")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    measure(jpegs(server_process.REPO / "tests" / "assets", 512, 24), options.seconds, options.rounds)
+
+
+if __name__ == "__main__":
+    main()

@@ -45,12 +45,22 @@ def find_parts(client: Client, scorers: Sequence[str], images: Sequence[str]) ->
         asks = [_ask(client, *_weighted("--scorers", text)) for text in scorers]
     else:
         asks = [_ask_of(choose_scorers(client, [], usual=USUAL, has_reference=False, has_prompt=False), 1.0)]
+    pictures, samples = find_pictures(images)
+    return Parts(asks, pictures, samples)
+
+
+def find_pictures(images: Sequence[str]) -> tuple[list[Picture], list[int]]:
+    """Return what --image means, and the index of each one's first picture.
+
+    Raises:
+        click.UsageError: an image that is not there.
+    """
     pictures, samples = list[Picture](), list[int]()
     for text in images:
         name, weight = _weighted("--image", text)
         samples.append(len(pictures))
         pictures += _pictures(name, weight)
-    return Parts(asks, pictures, samples)
+    return pictures, samples
 
 
 def record(client: Client, arrivals: Sequence[Arrival], folder: Path, parts: Parts) -> Recorded:

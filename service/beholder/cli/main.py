@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 from click.shell_completion import get_completion_class
 
+from beholder.cli.bench import bench
 from beholder.cli.compare import compare
 from beholder.cli.export import export
 from beholder.cli.load import load
@@ -73,7 +74,7 @@ def completion(shell: str) -> None:
     click.echo(kind(beholder, {}, PROGRAM, COMPLETE_VAR).source())
 
 
-for command in (compare, export, load, rank, score, scorers, serve, taste):
+for command in (bench, compare, export, load, rank, score, scorers, serve, taste):
     beholder.add_command(command)
 
 

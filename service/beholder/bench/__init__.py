@@ -1,0 +1,1 @@
+"""What the service costs: the same work in a plain loop and through a server, in turn."""
