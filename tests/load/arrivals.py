@@ -76,11 +76,15 @@ def bursts(rate: float, seconds: float, rng: np.random.Generator, times: float =
     return np.concatenate(parts)
 
 
-def recorded(path: Path, rate: float) -> Moments:
-    """Return the moments in a file, one a line in seconds, stretched so that they come at `rate` on average."""
+def recorded(path: Path, rate: float, seconds: float) -> Moments:
+    """Return the moments in a file, seconds one a line, stretched to come at `rate`, again and again for `seconds`."""
     moments = np.sort(np.loadtxt(path, ndmin=1))
     moments -= moments[0]
-    return moments * (len(moments) / rate / max(float(moments[-1]), 1e-9))
+    period_s = len(moments) / rate
+    moments *= (period_s - 1.0 / rate) / max(float(moments[-1]), 1e-9)
+    times = int(np.ceil(seconds / period_s))
+    again = (moments + np.arange(times)[:, None] * period_s).ravel()
+    return again[again < seconds]
 
 
 def who(callers: Sequence[Caller], count: int, rng: np.random.Generator) -> NDArray[np.int64]:

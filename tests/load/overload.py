@@ -32,7 +32,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.trace:
         arrive = partial(_from_file, args.trace)
-        show([Scenario("trace", TWO_CORES, policy, MIXED, 3.0, 240.0, arrive) for policy in POLICIES])
+        show([Scenario("trace", TWO_CORES, policy, MIXED, 3.0, 60.0, arrive) for policy in POLICIES])
         return
     found = show([*curves(), *others(), *fleet(args.replicas, FLEET_PARTS)])
     (DOCS / "overload.json").write_text(json.dumps(found, indent=1) + "\n")
@@ -61,7 +61,7 @@ def _run(scenario: Scenario) -> dict[str, Any]:
 
 
 def _from_file(path: Path, rate: float, seconds: float, rng: np.random.Generator) -> Moments:
-    return recorded(path, rate)
+    return recorded(path, rate, seconds)
 
 
 if __name__ == "__main__":

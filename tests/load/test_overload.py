@@ -1,10 +1,12 @@
 """What overload does to the engine's own policy, in virtual time: a seed always gives the same, and no thread runs."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from beholder.types import Priority
-from load.arrivals import Caller, bursts, poisson, ramp
+from load.arrivals import Caller, bursts, poisson, ramp, recorded
 from load.devices import GPU, TWO_CORES, TWO_GRAPHS, Machine
 from load.events import Cores, Events
 from load.replica import BEHOLDER, FIFO, FIFO_DROPS, FIXED_DELAY, End, Policy
@@ -96,6 +98,12 @@ def test_bursts_and_ramps_come_at_the_rate_that_was_asked() -> None:
     rng = np.random.default_rng(1)
     assert len(bursts(100.0, 1000.0, rng)) == pytest.approx(100_000, rel=0.15)
     assert len(ramp((0.0, 200.0), 100.0, rng)) == pytest.approx(10_000, rel=0.05)
+
+
+def test_a_recorded_trace_keeps_its_rhythm_at_another_rate_for_as_long_as_is_wanted(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    trace.write_text("10.0\n10.5\n13.0\n")
+    assert recorded(trace, 1.0, 6.0).tolist() == pytest.approx([0.0, 1 / 3, 2.0, 3.0, 3 + 1 / 3, 5.0])
 
 
 def test_jobs_share_the_cores_evenly() -> None:

@@ -13,6 +13,7 @@ Policy:
 from bisect import bisect_left, insort
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Generic, TypeVar
 
 from beholder.types import Priority
@@ -40,8 +41,7 @@ class Entry(Generic[P]):
     order: tuple[float, int] = field(default=(0.0, 0), init=False)
 
 
-def _order(entry: Entry[P]) -> tuple[float, int]:
-    return entry.order
+_order = attrgetter("order")
 
 
 class _Bucket(Generic[P]):
