@@ -18,7 +18,7 @@ import pytest
 import server_process
 from beholder.cli.main import run
 from beholder.load.arrivals import InFlight, constant
-from beholder.load.fleet import Fleet
+from beholder.load.fleet import Fleet, Seen
 from beholder.load.mix import GONE, Ask, Mix, Picture
 from beholder.load.page import page_of
 from beholder.load.result import read_result
@@ -146,6 +146,7 @@ def test_the_rate_that_holds_an_objective_is_searched(small: ServerProcess, tmp_
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ([], "none of the panel overview is served; name others with --scorers: psnr, ssim"),
         (["-s", "pnsr"], "no scorer 'pnsr'; did you mean psnr"),
         (["-s", "psnr=0"], "--scorers: psnr: want a finite weight above 0"),
         (["-s", "psnr", "-i", "/nowhere/gone.jpg"], "can't read /nowhere/gone.jpg"),
@@ -166,6 +167,21 @@ def test_a_mistake_is_told_before_any_load(
 def test_a_server_that_is_not_there_is_told(capsys: Captured) -> None:
     assert run(["load", "--address", "127.0.0.1:1", "--rate", "5"], {}) == 1
     assert "127.0.0.1:1 does not answer; start a server with `beholder serve`" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_a_server_that_goes_away_fails_the_rest_of_the_requests(start_server: StartServer, is_stream: bool) -> None:
+    server = start_server(scorers=["psnr", "ssim"])
+
+    def watch(seen: Seen) -> None:
+        if seen.tally.answered > 10 and server.process.poll() is None:
+            server.process.kill()
+
+    with Fleet(server.address, mix_of(), is_stream=is_stream, watch=watch) as fleet:
+        tally = fleet.run(Leg("gone", constant(30, 3.0), 0.0, 3.0)).tally
+    assert tally.sent == tally.answered + tally.failed
+    assert {code for _, code in tally.outcomes} == {"OK", "UNAVAILABLE"}
+    assert tally.examples["good", "UNAVAILABLE"]
 
 
 class Stalling(grpc.GenericRpcHandler):

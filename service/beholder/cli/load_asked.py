@@ -87,8 +87,9 @@ def check(asked: Asked) -> None:
         raise click.UsageError("--bad, --deadline and --cancel are more than 100% together")
     if asked.slo and asked.bad + asked.deadline[0] + asked.cancel[0] == 1:
         raise click.UsageError("--slo judges good requests, and there would be none")
-    if not asked.seconds:
-        raise click.UsageError("--for: want more than 0 seconds")
+    for name, seconds in (("--for", asked.seconds), ("--timeout", asked.timeout_s)):
+        if not seconds:
+            raise click.UsageError(f"{name}: want more than 0 seconds")
     for path in filter(None, (asked.json, asked.html)):
         if not path.parent.is_dir():
             raise click.UsageError(f"no folder {path.parent}")

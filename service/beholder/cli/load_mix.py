@@ -44,7 +44,7 @@ def find_parts(client: Client, scorers: Sequence[str], images: Sequence[str]) ->
     if scorers:
         asks = [_ask(client, *_weighted("--scorers", text)) for text in scorers]
     else:
-        asks = [_ask_of(choose_scorers(client, [], usual=USUAL, has_reference=False, has_prompt=False), 1.0)]
+        asks = [_ask_of(_usual(client), 1.0)]
     pictures, samples = find_pictures(images)
     return Parts(asks, pictures, samples)
 
@@ -97,6 +97,14 @@ def try_once(client: Client, parts: Parts, prompt: str) -> None:
         (result,) = client.score(picture.data, scorers=ask.scorers, references=reference, prompts=words)
         if not result.ok:
             raise click.UsageError(f"{picture.name}: {problems(result)[0]}")
+
+
+def _usual(client: Client) -> list[ScorerInfo]:
+    try:
+        return choose_scorers(client, [], usual=USUAL, has_reference=False, has_prompt=False)
+    except click.UsageError:
+        served = ", ".join(scorer.name for scorer in client.scorers() if scorer.ready)
+        raise click.UsageError(f"none of the panel {USUAL} is served; name others with --scorers: {served}") from None
 
 
 def _weighted(option: str, text: str) -> tuple[str, float]:

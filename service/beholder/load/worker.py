@@ -5,6 +5,7 @@ would make every request late by half of one.
 """
 
 import asyncio
+import gc
 import itertools
 import selectors
 import signal
@@ -232,6 +233,7 @@ async def _work(parent: Connection, setup: Setup) -> None:
         parent.send(f"{setup.target} does not answer")
         return
     loop.add_reader(parent.fileno(), hear)
+    gc.freeze()  # what is there now is there to stay
     parent.send(READY)
     while job := await jobs.get():
         stopping.clear()

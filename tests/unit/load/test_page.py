@@ -6,7 +6,7 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-from results import CLOSED, leg_of, result_of
+from load_results import CLOSED, leg_of, result_of
 
 from beholder.load.page import DARK, LIGHT, page_of
 from beholder.load.result import Result

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from results import CLOSED, leg_of, result_of
+from load_results import CLOSED, leg_of, result_of
 
 from beholder.errors import InputError
 from beholder.load.arrivals import InFlight, Recorded
