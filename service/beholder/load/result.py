@@ -77,11 +77,11 @@ def client_versions() -> Json:
 
 
 def leg_json(seen: Seen, told: Told | None) -> Json:
-    """Return what there is to say of a leg."""
+    """Return what there is to say of a leg, as JSON will hold it: reading it again changes nothing."""
     leg, tally = seen.leg, seen.tally
     seconds = leg.seconds if seen.is_whole else max(0.001, min(leg.seconds, seen.elapsed_s - leg.warmup_s))
     is_closed = isinstance(leg.pattern, InFlight)
-    return {
+    found = {
         "name": leg.name,
         "in_flight": leg.pattern.calls if isinstance(leg.pattern, InFlight) else None,
         "rate": None if isinstance(leg.pattern, InFlight) else leg.pattern.mean,
@@ -110,6 +110,8 @@ def leg_json(seen: Seen, told: Told | None) -> Json:
         "client_cpu": list(seen.cpu),
         "server": vars(told) if told else None,
     }
+    whole: Json = finite(found)
+    return whole
 
 
 def latency_ms(histogram: Histogram, never: int = 0) -> Json:
