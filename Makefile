@@ -54,7 +54,7 @@ taste: $(VENV)/.dev ## measure how tastes are learned (minutes) and write docs/t
 	@$(BIN)/beholder export
 	@PYTHONPATH=tests $(BIN)/python -m bench.taste $(ARGS)
 
-soak: $(VENV)/.dev ## 10,000 requests, good, bad and cancelled, with a SIGTERM at the end
+soak: $(VENV)/.dev ## long proofs under load (15 min): good, bad, cancelled, killed; tastes told by a crowd; replicas
 	@$(BIN)/beholder export
 	@$(BIN)/pytest -m slow tests/load $(ARGS)
 

@@ -14,13 +14,13 @@ from beholder.engine.engine import Engine
 from beholder.inputs.image import Limits as ImageLimits
 from beholder.inputs.image import decode
 from beholder.scoring.asked import Scorer
+from beholder.store.open import open_store
+from beholder.store.opinions import Source
+from beholder.store.store import Limits
 from beholder.taste.background import fit_background
 from beholder.taste.eye import Eye
 from beholder.taste.learned import Learned
-from beholder.taste.open import open_store
-from beholder.taste.opinions import Source
 from beholder.taste.prior import Prior
-from beholder.taste.store import Limits
 from beholder.taste.tastes import Tastes
 from beholder.taste.telling import ImageOrId, NewVerdict
 from beholder.types import F32, U8, EncodedImage, Outcome, Sample, Tensor

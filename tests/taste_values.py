@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from beholder.taste.changes import Changes, Written
-from beholder.taste.opinions import Choice, Source, Verdict
-from beholder.taste.store import Store
+from beholder.store.changes import Changes, Written
+from beholder.store.opinions import Choice, Source, Verdict
+from beholder.store.store import Store
 from beholder.types import F32
 from server_process import REPO
 
@@ -19,8 +19,8 @@ ENCODER, DIGEST, DIMS = "eye", "e" * 64, 16
 
 TELLER = """
 import sys
-from beholder.taste.open import open_store
-from beholder.taste.store import Limits
+from beholder.store.open import open_store
+from beholder.store.store import Limits
 from taste_values import tell_one
 
 address, name, who, count = sys.argv[1:5]

@@ -27,10 +27,10 @@ from beholder.runtime.device import choose_device
 from beholder.runtime.session import Device
 from beholder.scoring.catalog import Catalog, load_catalog, shipped_models
 from beholder.scoring.load import Loaded, load_scorers
+from beholder.store.open import open_store
+from beholder.store.store import Limits
 from beholder.taste.eye import encoders_with_background, load_eyes
 from beholder.taste.learned import Learned
-from beholder.taste.open import open_store
-from beholder.taste.store import Limits
 from beholder.taste.tastes import Tastes
 
 log = logging.getLogger(__name__)

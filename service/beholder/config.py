@@ -55,7 +55,7 @@ class Config:
         "forget", "keep, or forget: whether images of opinions are stored", choices=("forget", "keep")
     )
     taste_memory_mb: int = _setting(512, "MiB of learned tastes kept in memory", 1, 1_000_000)
-    taste_poll_s: float = _setting(0.5, "how often to look for what other replicas write", 0.01, 60.0)
+    taste_poll_s: float = _setting(0.25, "how often to look for what other replicas write", 0.01, 60.0)
     max_tastes: int = _setting(100_000, "tastes in the store", 1, 100_000_000)
     max_taste_images: int = _setting(10_000, "images of one taste", 1, 1_000_000)
     max_taste_choices: int = _setting(100_000, "choices of one taste", 1, 100_000_000)

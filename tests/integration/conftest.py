@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import postgres_server
-from beholder.taste.open import open_store
-from beholder.taste.store import Limits, Store
+from beholder.store.open import open_store
+from beholder.store.store import Limits, Store
 from taste_values import DIGEST, ENCODER
 
 Open = Callable[..., Store]

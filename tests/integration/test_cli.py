@@ -268,7 +268,9 @@ def test_scorers_lists_all_ready_or_not(type_: Type, how: list[str]) -> None:
     assert said.code == 0
     lines = {line.split()[0]: line for line in said.out.splitlines()}
     assert lines["ssim"].split()[1:6] == ["FIDELITY", "higher", "-1", "to", "1"]
-    assert {path.parent.name for path in REPO.glob("models/*/scorer.toml")} - {"efficientnet-lite0", "taste-eye"} < set(lines)
+    assert {path.parent.name for path in REPO.glob("models/*/scorer.toml")} - {"efficientnet-lite0", "taste-eye"} < set(
+        lines
+    )
     if not how:
         assert "not ready: " in lines["open-nsfw"]
 

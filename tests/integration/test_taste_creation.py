@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from beholder.errors import InvalidSample, TasteExists, TasteFull, TasteNotFound
-from beholder.taste.store import Limits, Store
+from beholder.store.store import Limits, Store
 from server_process import REPO
 from taste_values import DIGEST, ENCODER, better, changes, dislike, embedding, image, like, original, tell_one
 
@@ -20,8 +20,8 @@ CONTENT = changes(like(1), dislike(1), like(4), better(2, 3), better(2, 1, True)
 
 MAKER = """
 import sys
-from beholder.taste.open import open_store
-from beholder.taste.store import Limits
+from beholder.store.open import open_store
+from beholder.store.store import Limits
 from taste_values import DIGEST, ENCODER, changes, like
 
 address, who = sys.argv[1:]

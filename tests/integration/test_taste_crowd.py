@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from beholder.errors import InvalidSample, TasteNotFound, VersionConflict
-from beholder.taste.changes import Changes
-from beholder.taste.open import open_store
-from beholder.taste.opinions import Choice, Verdict
-from beholder.taste.store import Limits, Store
+from beholder.store.changes import Changes
+from beholder.store.open import open_store
+from beholder.store.opinions import Choice, Verdict
+from beholder.store.store import Limits, Store
 from taste_values import (
     DIGEST,
     ENCODER,

@@ -12,8 +12,8 @@ import pytest
 
 import taste_version_1
 from beholder.errors import InvalidSample, TasteExists, TasteNotFound
-from beholder.taste import schema
-from beholder.taste.store import Store
+from beholder.store import schema
+from beholder.store.store import Store
 from own_mounts import in_its_own_mounts
 from server_process import REPO
 from taste_values import DIGEST, ENCODER, better, changes, dislike, embedding, image, like, original, tell_one
@@ -22,8 +22,8 @@ Open = Callable[..., Store]
 
 STOPS = """
 import sys, time
-from beholder.taste import open, postgres, schema, sqlite
-from beholder.taste.store import Limits
+from beholder.store import open, postgres, schema, sqlite
+from beholder.store.store import Limits
 
 address, before = sys.argv[1], int(sys.argv[2])
 
@@ -46,7 +46,7 @@ from pathlib import Path
 
 import taste_version_1
 from beholder.errors import ConfigError
-from beholder.taste.sqlite import SqliteStore
+from beholder.store.sqlite import SqliteStore
 
 folder = Path(sys.argv[1])
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder], check=True)

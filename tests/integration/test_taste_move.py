@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from beholder.errors import InvalidSample, TasteExists, TasteNotFound, VersionConflict
-from beholder.taste.changes import Changes
-from beholder.taste.store import Store
+from beholder.store.changes import Changes
+from beholder.store.store import Store
 from beholder.types import F32
 from taste_values import DIGEST, ENCODER, better, changes, dislike, embedding, image, like, original, tell_one
 

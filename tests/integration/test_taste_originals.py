@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from beholder.errors import InvalidSample, TasteFull, TasteNotFound
-from beholder.taste.changes import Changes
-from beholder.taste.store import Limits, Store
+from beholder.store.changes import Changes
+from beholder.store.store import Limits, Store
 from taste_values import DIGEST, ENCODER, better, changes, dislike, embedding, image, like, original, tell_one
 
 Open = Callable[..., Store]

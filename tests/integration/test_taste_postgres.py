@@ -9,8 +9,8 @@ import pytest
 
 import postgres_server
 from beholder.errors import ConfigError, StoreUnavailable
-from beholder.taste.postgres import PostgresStore
-from beholder.taste.store import Limits
+from beholder.store.postgres import PostgresStore
+from beholder.store.store import Limits
 from postgres_server import PostgresServer
 from taste_values import DIGEST, ENCODER, changes, dislike, image, like, tell_one
 

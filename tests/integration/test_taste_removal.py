@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from beholder.errors import InvalidSample
-from beholder.taste.store import Limits, Store
+from beholder.store.store import Limits, Store
 from taste_values import DIGEST, ENCODER, better, changes, dislike, image, like, tell_one
 
 Open = Callable[..., Store]

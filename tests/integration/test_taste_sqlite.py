@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from beholder.errors import ConfigError, StoreFailed, StoreUnavailable
-from beholder.taste.sqlite import SqliteStore
-from beholder.taste.store import Limits
+from beholder.store.sqlite import SqliteStore
+from beholder.store.store import Limits
 from own_mounts import in_its_own_mounts
 from taste_values import DIGEST, ENCODER, better, changes, dislike, embedding, image, like, original, tell_one
 
@@ -20,7 +20,7 @@ FULL_DISK = """
 import subprocess, sys
 from pathlib import Path
 from beholder.errors import StoreUnavailable
-from beholder.taste.sqlite import SqliteStore
+from beholder.store.sqlite import SqliteStore
 from taste_values import DIGEST, ENCODER, tell_one
 
 folder = Path(sys.argv[1])
@@ -45,7 +45,7 @@ READ_ONLY = """
 import subprocess, sys
 from pathlib import Path
 from beholder.errors import ConfigError
-from beholder.taste.sqlite import SqliteStore
+from beholder.store.sqlite import SqliteStore
 
 folder = Path(sys.argv[1])
 subprocess.run(["mount", "-t", "tmpfs", "none", folder], check=True)

@@ -15,10 +15,10 @@ from beholder.errors import (
     Unavailable,
     VersionConflict,
 )
-from beholder.taste import schema
-from beholder.taste.changes import Changes
-from beholder.taste.open import open_store
-from beholder.taste.store import Limits, Store
+from beholder.store import schema
+from beholder.store.changes import Changes
+from beholder.store.open import open_store
+from beholder.store.store import Limits, Store
 from taste_values import DIGEST, ENCODER, better, changes, dislike, embedding, image, like, tell_one
 
 Open = Callable[..., Store]
@@ -98,7 +98,7 @@ def test_a_request_id_of_another_write_loses_nothing_silently(ann: Store) -> Non
 
 
 def test_the_last_thousand_requests_are_remembered(ann: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    from beholder.taste import answers
+    from beholder.store import answers
 
     assert answers.KEPT_REQUESTS == 1000
     monkeypatch.setattr(answers, "KEPT_REQUESTS", 3)
@@ -209,7 +209,7 @@ def test_a_deleted_taste_is_gone_and_its_name_is_free(ann: Store) -> None:
 def test_a_cursor_from_before_forgotten_deletions_means_everything(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("beholder.taste.sql.KEPT_DELETIONS", 2)
+    monkeypatch.setattr("beholder.store.sql.KEPT_DELETIONS", 2)
     cursors = []
     for number in range(4):
         store.create("ann", ENCODER, DIGEST, "make")
@@ -224,7 +224,7 @@ def test_a_store_of_a_newer_version_is_left_alone(
     with monkeypatch.context() as newer:
         newer.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, ("CREATE TABLE more (it {text})",)))
         for module in ("sqlite", "postgres"):
-            newer.setattr(f"beholder.taste.{module}.MIGRATIONS", schema.MIGRATIONS)
+            newer.setattr(f"beholder.store.{module}.MIGRATIONS", schema.MIGRATIONS)
         tell_one(open_it(), "ann", 1, "a")
         assert open_it().get("ann").version == 2
     with pytest.raises(ConfigError, match="newer Beholder: its schema is 3, this one knows up to 2"):

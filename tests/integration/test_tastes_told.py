@@ -22,13 +22,13 @@ from beholder.errors import (
 from beholder.inputs.image import digest
 from beholder.rpc.finding import Finder
 from beholder.scoring.embedding import EmbeddingScorer
+from beholder.store.changes import Changes
+from beholder.store.opinions import Choice, Source, Taste, Verdict
+from beholder.store.store import Limits
 from beholder.taste.background import fit_background
-from beholder.taste.changes import Changes
 from beholder.taste.eye import Eye
-from beholder.taste.opinions import Choice, Source, Taste, Verdict
 from beholder.taste.prior import Prior
 from beholder.taste.scorer import FLIPS, NOTHING_TOLD, ONLY_LIKES, judged_among
-from beholder.taste.store import Limits
 from beholder.taste.tastes import Tastes, Told
 from beholder.taste.telling import NewChoice, NewOpinion, rating
 from beholder.types import EncodedImage, RawImage, Score
@@ -439,20 +439,20 @@ def test_another_replica_sees_a_new_opinion_within_a_second(house: TasteHouse, t
 
 
 def test_tastes_in_memory_are_found_without_reading_and_all_or_none(
-    served: tuple[Tastes, Engine], monkeypatch: pytest.MonkeyPatch
+    house: TasteHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tastes, engine = served
-    finder = Finder(engine, tastes)
-    new(tastes, "ann", *like(warm(0)))
-    new(tastes, "bob", *like(cold(0)))
-    names = ["taste/bob", "taste/ann"]
-    assert finder.at_once(names) is None, "nothing was read yet"
-    read = finder.find(names)
-    monkeypatch.setattr(tastes.learned, "scorer", None)  # whatever is let go of from here on, nothing is read
-    assert finder.at_once(names) == read
-    tastes.learned.forget("ann")
-    assert finder.at_once(names) is None
-    assert finder.at_once(["taste/bob"]) == read[:1]
+    with house.tastes(tmp_path / "tastes.db", poll_s=WAIT_S) as (tastes, engine):
+        finder = Finder(engine, tastes)
+        new(tastes, "ann", *like(warm(0)))
+        new(tastes, "bob", *like(cold(0)))
+        names = ["taste/bob", "taste/ann"]
+        assert finder.at_once(names) is None, "nothing was read yet"
+        read = finder.find(names)
+        monkeypatch.setattr(tastes.learned, "scorer", None)  # whatever is let go of from here on, nothing is read
+        assert finder.at_once(names) == read
+        tastes.learned.forget("ann")
+        assert finder.at_once(names) is None
+        assert finder.at_once(["taste/bob"]) == read[:1]
 
 
 def test_limits_hold(house: TasteHouse, tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 from beholder.errors import InvalidSample, TasteNotServed
 from beholder.rpc import taste_convert as convert
 from beholder.rpc.finding import NO_STORE
-from beholder.taste.changes import Changes
-from beholder.taste.store import Summary
+from beholder.store.changes import Changes
+from beholder.store.store import Summary
 from beholder.taste.tastes import Tastes
 from beholder.v1 import taste_service_pb2 as pb
 from beholder.v1 import tastes_pb2

@@ -7,8 +7,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from beholder.errors import InputError, InvalidSample
 from beholder.rpc.convert import error_to, image_from
-from beholder.taste.opinions import Choice, Opinion, Source, Taste, Verdict
-from beholder.taste.store import Summary
+from beholder.store.opinions import Choice, Opinion, Source, Taste, Verdict
+from beholder.store.store import Summary
 from beholder.taste.telling import ImageOrId, NewChoice, NewOpinion, NewVerdict, rating
 from beholder.types import F32
 from beholder.v1 import taste_service_pb2 as pb

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from beholder.store.opinions import Choice, Source, Taste, Verdict
 from beholder.taste.background import Background
-from beholder.taste.opinions import Choice, Source, Taste, Verdict
 
 F64 = NDArray[np.float64]
 RATING_SCALE = 2.0

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from beholder.clock import Clock
 from beholder.errors import BeholderError, ConfigError, InputError, StoreFailed, TasteNotServed
 from beholder.metrics import Metrics
+from beholder.store.store import Store
 from beholder.taste.eye import Eye
 from beholder.taste.memory import Memory
 from beholder.taste.scorer import TasteReader, TasteScorer
-from beholder.taste.store import Store
 
 log = logging.getLogger(__name__)
 LOCKS = 64

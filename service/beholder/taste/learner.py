@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from beholder.store.opinions import Taste
 from beholder.taste.background import Background
 from beholder.taste.evidence import Evidence, evidence_of
 from beholder.taste.head import Head
-from beholder.taste.opinions import Taste
 from beholder.taste.prior import Prior
 
 F64 = NDArray[np.float64]

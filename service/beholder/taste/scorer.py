@@ -9,10 +9,10 @@ import numpy as np
 from beholder.errors import ScoringFailed
 from beholder.scoring.asked import Graph, Scorer
 from beholder.scoring.embedding import embeddings_in
+from beholder.store.opinions import Source, Taste
 from beholder.taste.eye import Eye
 from beholder.taste.head import DOUBT, F64, Head
 from beholder.taste.learner import fit
-from beholder.taste.opinions import Source, Taste
 from beholder.types import F32, Direction, Kind, Outcome, SampleResult, Score, TasteVerdict, Tensor
 
 PREFIX = "taste/"

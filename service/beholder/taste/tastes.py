@@ -12,16 +12,16 @@ import numpy as np
 
 from beholder.errors import BeholderError, InputError, InvalidSample, TasteNotServed
 from beholder.scoring.catalog import nearest
+from beholder.store.changes import Changes, Written
+from beholder.store.opinions import Opinion, Taste
+from beholder.store.store import Store, Summary
 from beholder.taste.agreement import Comparison, certainty, compare, correlation
-from beholder.taste.changes import Changes, Written
 from beholder.taste.eye import Eye
 from beholder.taste.head import DOUBT, F64
 from beholder.taste.learned import Learned
 from beholder.taste.learner import LeftOut, leave_one_out
-from beholder.taste.opinions import Opinion, Taste
 from beholder.taste.questions import Question, suggest
 from beholder.taste.scorer import TasteReader
-from beholder.taste.store import Store, Summary
 from beholder.taste.telling import Embed, ImageOrId, NewOpinion, hear, see
 from beholder.types import F32, EncodedImage
 

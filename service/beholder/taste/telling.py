@@ -12,9 +12,9 @@ from typing import Protocol
 from beholder.errors import BeholderError, InputError, InvalidSample
 from beholder.inputs.image import digest, encode_png
 from beholder.scoring.asked import Graph
-from beholder.taste.changes import IMAGE_FORM, Changes
+from beholder.store.changes import IMAGE_FORM, Changes
+from beholder.store.opinions import Choice, Opinion, Source, Verdict
 from beholder.taste.eye import Eye
-from beholder.taste.opinions import Choice, Opinion, Source, Verdict
 from beholder.types import F32, EncodedImage, Image
 
 ImageOrId = Image | str

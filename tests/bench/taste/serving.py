@@ -21,9 +21,9 @@ from beholder.inputs.image import Limits, decode
 from beholder.inputs.steps import apply
 from beholder.scoring.asked import Scorer
 from beholder.scoring.embedding import EmbeddingScorer
+from beholder.store.opinions import Source, Taste, Verdict
 from beholder.taste.eye import Eye
 from beholder.taste.learner import fit
-from beholder.taste.opinions import Source, Taste, Verdict
 from beholder.taste.telling import NewVerdict
 from beholder.types import F32, EncodedImage, Sample
 from bench.pictures import jpegs

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from beholder.taste.opinions import Choice, Source, Taste, Verdict
+from beholder.store.opinions import Choice, Source, Taste, Verdict
 from beholder.types import F32
 from bench.taste.people import People
 

@@ -6,8 +6,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from beholder.store.opinions import Choice, Source, Taste, Verdict
 from beholder.taste.background import Background, fit_background
-from beholder.taste.opinions import Choice, Source, Taste, Verdict
 
 WIDTH = 24
 DIGEST = "ab" * 32

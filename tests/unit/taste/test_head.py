@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from taste_making import DIGEST, background, images, told
 
+from beholder.store.opinions import Taste
 from beholder.taste import learner
 from beholder.taste.background import Background, fit_background
 from beholder.taste.evidence import evidence_of
 from beholder.taste.head import Head
 from beholder.taste.learner import BIAS_SD, PRIOR_SD, fit
-from beholder.taste.opinions import Taste
 
 ROWS = images(60, seed=7)
 TASTES = (

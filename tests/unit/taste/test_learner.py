@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from taste_making import DIGEST, WIDTH, background, images, name, nuisances, told
 
+from beholder.store.opinions import Taste
 from beholder.taste.background import fit_background
 from beholder.taste.evidence import RATING_SCALE
 from beholder.taste.head import Head, Judgement
 from beholder.taste.learner import BIAS_SD, PRIOR_SD, RATING_NOISE, fit, leave_one_out
-from beholder.taste.opinions import Taste
 from beholder.taste.prior import Prior
 
 ROWS = images(60, seed=7)

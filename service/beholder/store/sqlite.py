@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from beholder.errors import ConfigError, StoreFailed, StoreUnavailable
-from beholder.taste.pool import Pool
-from beholder.taste.rows import Row, Rows
-from beholder.taste.schema import MIGRATIONS, missing
-from beholder.taste.sql import SqlStore
-from beholder.taste.store import Limits
+from beholder.store.pool import Pool
+from beholder.store.rows import Row, Rows
+from beholder.store.schema import MIGRATIONS, missing
+from beholder.store.sql import SqlStore
+from beholder.store.store import Limits
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from beholder.errors import InvalidSample
-from beholder.taste.opinions import Choice, Opinion, Verdict
+from beholder.store.opinions import Choice, Opinion, Verdict
 from beholder.types import F32
 
 IMAGE_FORM = re.compile(r"[0-9a-f]{64}")

@@ -12,14 +12,14 @@ from typing import Any, Generic
 import numpy as np
 
 from beholder.errors import StoreFailed, TasteExists, TasteFull, TasteNotFound, VersionConflict
-from beholder.taste.answers import Request, content_of_changes, content_of_move
-from beholder.taste.changes import Changes, Written
-from beholder.taste.moving import move
-from beholder.taste.opinions import Taste
-from beholder.taste.pool import C, Pool
-from beholder.taste.rows import Rows, choice_of, key_of, outcome_of, verdict_of
-from beholder.taste.store import Limits, News, Summary, check_name, check_request_id
-from beholder.taste.writing import Writing
+from beholder.store.answers import Request, content_of_changes, content_of_move
+from beholder.store.changes import Changes, Written
+from beholder.store.moving import move
+from beholder.store.opinions import Taste
+from beholder.store.pool import C, Pool
+from beholder.store.rows import Rows, choice_of, key_of, outcome_of, verdict_of
+from beholder.store.store import Limits, News, Summary, check_name, check_request_id
+from beholder.store.writing import Writing
 from beholder.types import F32
 
 KEPT_DELETIONS = 10_000

@@ -6,9 +6,9 @@ import time
 from typing import Any
 
 from beholder.errors import InvalidSample
-from beholder.taste.changes import Changes, Written
-from beholder.taste.opinions import Opinion, Verdict
-from beholder.taste.rows import Rows, choice_of, key_of, outcome_of, verdict_of
+from beholder.store.changes import Changes, Written
+from beholder.store.opinions import Opinion, Verdict
+from beholder.store.rows import Rows, choice_of, key_of, outcome_of, verdict_of
 
 KEPT_REQUESTS = 1000
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Protocol
 
-from beholder.taste.opinions import Choice, Source, Verdict
+from beholder.store.opinions import Choice, Source, Verdict
 
 _AT_ONCE = 500
 """Values in one statement; SQLite before 3.32 takes no more than 999."""

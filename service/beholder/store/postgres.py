@@ -13,14 +13,16 @@ import psycopg
 from psycopg import errors
 
 from beholder.errors import ConfigError, StoreFailed, StoreUnavailable
-from beholder.taste.pool import Pool
-from beholder.taste.rows import Row, Rows
-from beholder.taste.schema import MIGRATIONS, missing
-from beholder.taste.sql import SqlStore
-from beholder.taste.store import Limits
+from beholder.store.pool import Pool
+from beholder.store.rows import Row, Rows
+from beholder.store.schema import MIGRATIONS, missing
+from beholder.store.sql import SqlStore
+from beholder.store.store import Limits
 
 log = logging.getLogger(__name__)
 
+KEEPALIVE_S = 5
+"""A server that fell silent is noticed after three times this, not after the minutes that TCP would wait."""
 LOCKS = 0x6265686F
 """Sets our advisory locks apart from those of others in the same database: "beho"."""
 READERS, WRITERS = 4, 4
@@ -73,7 +75,14 @@ class PostgresStore(SqlStore[Connection]):
 
     def _connect(self) -> Connection:
         connection = psycopg.connect(
-            self._address, autocommit=True, connect_timeout=max(2, round(self._busy_s)), application_name="beholder"
+            self._address,
+            autocommit=True,
+            application_name="beholder",
+            connect_timeout=max(2, round(self._busy_s)),
+            keepalives_idle=KEEPALIVE_S,
+            keepalives_interval=KEEPALIVE_S,
+            keepalives_count=2,
+            tcp_user_timeout=3 * KEEPALIVE_S * 1000,
         )
         connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED  # a writer waits, then sees what others did
         try:

@@ -6,10 +6,10 @@ import numpy as np
 
 from beholder.config import MIB
 from beholder.errors import InvalidSample, TasteFull
-from beholder.taste.changes import Changes, Written, dims_of
-from beholder.taste.opinions import Choice, Opinion, Verdict
-from beholder.taste.rows import Row, Rows, among, choice_of, key_of, outcome_of, verdict_of
-from beholder.taste.store import Limits, Summary
+from beholder.store.changes import Changes, Written, dims_of
+from beholder.store.opinions import Choice, Opinion, Verdict
+from beholder.store.rows import Row, Rows, among, choice_of, key_of, outcome_of, verdict_of
+from beholder.store.store import Limits, Summary
 
 Pair = tuple[str, str]
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from beholder.errors import InvalidSample, StoreUnavailable
-from beholder.taste.pool import Pool
+from beholder.store.pool import Pool
 
 
 class Connection:

@@ -15,10 +15,10 @@ from beholder.errors import (
     VersionConflict,
     code_of,
 )
-from beholder.taste import schema
-from beholder.taste.changes import Changes
-from beholder.taste.opinions import Choice, Source, Verdict
-from beholder.taste.store import check_name, check_request_id
+from beholder.store import schema
+from beholder.store.changes import Changes
+from beholder.store.opinions import Choice, Source, Verdict
+from beholder.store.store import check_name, check_request_id
 
 A, B = "a" * 64, "b" * 64
 LIKE = Verdict(A, 1.0, Source.LIKE)

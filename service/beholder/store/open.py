@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from beholder.errors import ConfigError
-from beholder.taste.sqlite import SqliteStore
-from beholder.taste.store import Limits, Store
+from beholder.store.sqlite import SqliteStore
+from beholder.store.store import Limits, Store
 
 SCHEMES = ("postgresql://", "postgres://")
 
@@ -18,7 +18,7 @@ def open_store(address: str, limits: Limits) -> Store:
     if not address.startswith(SCHEMES):
         return SqliteStore(Path(address), limits)
     try:
-        from beholder.taste.postgres import PostgresStore
+        from beholder.store.postgres import PostgresStore
     except ImportError as error:
         raise ConfigError(
             "a store of tastes in PostgreSQL needs its client: pip install 'beholder[postgres]'"

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from beholder.errors import InvalidSample
-from beholder.taste.changes import Written, dims_of
-from beholder.taste.rows import Rows
-from beholder.taste.store import Summary
+from beholder.store.changes import Written, dims_of
+from beholder.store.rows import Rows
+from beholder.store.store import Summary
 from beholder.types import F32
 
 

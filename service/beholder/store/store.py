@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from beholder.errors import InvalidSample
-from beholder.taste.changes import Changes, Written
-from beholder.taste.opinions import Taste
+from beholder.store.changes import Changes, Written
+from beholder.store.opinions import Taste
 from beholder.types import F32, REQUEST_ID_FORM
 
 NAME_FORM = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
