@@ -3,13 +3,14 @@
 import itertools
 import math
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from load_results import CLOSED, leg_of, result_of
 
 from beholder.load.page import DARK, LIGHT, page_of
-from beholder.load.result import Result
+from beholder.load.result import Result, read_result
 from beholder.load.svg import COLOURS, Axis, Line, line_chart, stacked_bars
 
 
@@ -97,3 +98,10 @@ def test_bars_are_as_long_as_their_values() -> None:
 def test_nothing_is_drawn_of_nothing() -> None:
     assert line_chart("t", [Line("a", [(1, math.inf)])], Axis("x"), Axis("y")) == ""
     assert stacked_bars("t", [("one", {})], "ms") == ""
+
+
+def test_a_result_that_is_read_again_makes_the_same_page(tmp_path: Path) -> None:
+    leg = leg_of([0.01 + 1e-3 * math.sin(place) for place in range(100)], seconds=3.3)
+    result, path = result_of(leg), tmp_path / "result.json"
+    path.write_text(result.to_json())
+    assert page_of(read_result(path)) == page_of(result)
