@@ -22,7 +22,8 @@ class Outcome:
         goodput: samples answered within their deadline per second, as a share of what the machines can do.
         requests: sent in all.
         batch_rows: mean.
-        callers: by name: share of each end, and the latency of good answers at some percentiles, in ms.
+        callers: by name: share of each end, and the latency of good answers at some percentiles, in ms;
+            None where there are none.
     """
 
     goodput: float
@@ -35,8 +36,8 @@ class Outcome:
         return float(self.callers[caller]["ends"].get(end.name, 0.0))
 
     def latency_ms(self, caller: str, percentile: int) -> float:
-        """Return a percentile of good answers' latency."""
-        return float(self.callers[caller][f"p{percentile}_ms"])
+        """Return a percentile of good answers' latency; 0 where there are none."""
+        return float(self.callers[caller][f"p{percentile}_ms"] or 0.0)
 
 
 def outcome(ledger: Ledger, callers: Sequence[Caller], seconds: float, capacity: float) -> Outcome:
@@ -58,7 +59,7 @@ def outcome(ledger: Ledger, callers: Sequence[Caller], seconds: float, capacity:
         latency_ms = (ended - sent)[mine & (ends == End.GOOD)] * 1e3
         by_caller[name] = {"ends": {end.name: round(float(counts[end]), 4) for end in End if counts[end]}}
         for percentile in (50, 95, 99):
-            value = float(np.percentile(latency_ms, percentile)) if len(latency_ms) else float("nan")
-            by_caller[name][f"p{percentile}_ms"] = round(value, 1)
+            value = round(float(np.percentile(latency_ms, percentile)), 1) if len(latency_ms) else None
+            by_caller[name][f"p{percentile}_ms"] = value
     goodput = answered / (seconds - start) / capacity
     return Outcome(round(goodput, 4), len(ends), round(float(np.mean(ledger.batches)), 2), by_caller)

@@ -35,7 +35,7 @@ def main() -> None:
         show([Scenario("trace", TWO_CORES, policy, MIXED, 3.0, 60.0, arrive) for policy in POLICIES])
         return
     found = show([*curves(), *others(), *fleet(args.replicas, FLEET_PARTS)])
-    (DOCS / "overload.json").write_text(json.dumps(found, indent=1) + "\n")
+    (DOCS / "overload.json").write_text("[\n" + ",\n".join(map(json.dumps, found)) + "\n]\n")
     mixed = [one for one in found if one["scenario"] == "mixed"]
     (DOCS / "overload.svg").write_text(drawing(mixed, LOADS))
 
