@@ -1,0 +1,111 @@
+"""Load clients that cost little: raw bytes over gRPC, and HTTP/1.1 by hand on kept connections."""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self
+
+import grpc
+
+Call = Callable[[bytes], Awaitable[bytes]]
+"""Asks once; a cancelled task cancels the call on the wire."""
+CHANNELS = 4
+"""Connections of the gRPC client: a server of several processes that share a port gets some on each."""
+
+
+class GrpcCaller:
+    """Calls one unary method with serialised messages."""
+
+    def __init__(self, port: int, method: str) -> None:
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_reconnect_backoff_ms", 200)]
+        self._channels = [grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) for _ in range(CHANNELS)]
+        self._calls = itertools.cycle([channel.unary_unary(method) for channel in self._channels])
+
+    async def __call__(self, request: bytes) -> bytes:
+        """Ask once.
+
+        Raises:
+            grpc.aio.AioRpcError: the server refuses; while it is not there, the call waits.
+        """
+        answer: bytes = await next(self._calls)(request, wait_for_ready=True)
+        return answer
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.gather(*(channel.close() for channel in self._channels))
+
+
+class HttpCaller:
+    """Posts a body; as many connections as there are calls at one time, each used again."""
+
+    def __init__(self, port: int, path: str, content_type: str) -> None:
+        self._port = port
+        self._head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: {content_type}\r\n".encode()
+        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def __call__(self, request: bytes) -> bytes:
+        """Ask once.
+
+        Raises:
+            ConnectionError: the server refuses, answers other than 200, or is not there.
+        """
+        message = b"%sContent-Length: %d\r\n\r\n%s" % (self._head, len(request), request)
+        while self._idle:
+            try:
+                return await self._ask(self._idle.pop(), message)
+            except asyncio.IncompleteReadError as error:  # the server closed what was idle
+                if error.partial:
+                    raise ConnectionError("the answer stops") from error
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+        try:
+            return await self._ask(await asyncio.open_connection("127.0.0.1", self._port), message)
+        except asyncio.IncompleteReadError as error:
+            raise ConnectionError("the server hangs up") from error
+
+    async def _ask(self, connection: tuple[asyncio.StreamReader, asyncio.StreamWriter], message: bytes) -> bytes:
+        reader, writer = connection
+        is_whole = False
+        try:
+            writer.write(message)
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+            body = await _body(reader, head)
+            is_whole = "connection: close" not in head
+        finally:
+            if is_whole:
+                self._idle.append(connection)
+            else:  # cancelled or failed: hang up, which is how HTTP/1.1 cancels
+                writer.close()
+        status = head.split(" ", 2)[1]
+        if status != "200":
+            raise ConnectionError(f"{status}: {body[:200].decode(errors='replace')}")
+        return body
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for _, writer in self._idle:
+            writer.close()
+
+
+async def _body(reader: asyncio.StreamReader, head: str) -> bytes:
+    for line in head.split("\r\n"):
+        name, _, value = line.partition(":")
+        if name == "content-length":
+            return await reader.readexactly(int(value))
+    if "transfer-encoding: chunked" not in head:
+        raise ConnectionError("the answer does not tell its length")
+    parts = []
+    while size := int(await reader.readuntil(b"\r\n"), 16):
+        parts.append(await reader.readexactly(size))
+        await reader.readexactly(2)
+    await reader.readuntil(b"\r\n")
+    return b"".join(parts)

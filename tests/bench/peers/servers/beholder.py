@@ -1,0 +1,61 @@
+"""Beholder: this checkout, in the bench's own environment."""
+
+import sys
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+
+from beholder.v1 import scoring_service_pb2 as pb
+from bench.peers.callers import Call, GrpcCaller
+from bench.peers.material import SCORER
+from bench.peers.peer import OipPeer, Peer, Place
+from server_process import environment
+
+SETTINGS = (
+    "as `beholder serve` chooses by itself (a decoding thread and a runner for each core), "
+    "with the cache of repeated images off"
+)
+
+
+class Beholder(Peer):
+    """Asked over its own protocol."""
+
+    name = "Beholder"
+    packages = ()
+    wire = "gRPC, beholder.v1"
+    settings = SETTINGS
+
+    def command(self, place: Place) -> list[str]:
+        """Serve the one scorer."""
+        return [sys.executable, "-m", "beholder", "serve"]
+
+    def environment(self, place: Place) -> Mapping[str, str]:
+        """Set its ports, and no cache: the images come again and again."""
+        address, metrics = (f"127.0.0.1:{port}" for port in place.ports[:2])
+        return environment(address=address, metrics_address=metrics, scorers=[SCORER], cache_mb=0, device="cpu")
+
+    def caller(self, place: Place) -> AbstractAsyncContextManager[Call]:
+        """Return a caller of Score."""
+        return GrpcCaller(place.ports[0], "/beholder.v1.ScoringService/Score")
+
+    def request(self, image: bytes) -> bytes:
+        """Return a ScoreRequest of one image."""
+        samples = [{"candidate": {"encoded": image}}]
+        return pb.ScoreRequest(samples=samples, scorers=[SCORER]).SerializeToString()
+
+    def score(self, answer: bytes) -> float:
+        """Read the one result."""
+        (result,) = pb.ScoreResponse.FromString(answer).samples[0].results
+        if result.HasField("error"):
+            raise ValueError(result.error.message)
+        return result.score.value
+
+
+class BeholderOip(OipPeer):
+    """The same, asked as Triton is."""
+
+    name = "Beholder (OIP)"
+    packages = ()
+    settings = SETTINGS
+    model = SCORER
+    command = Beholder.command
+    environment = Beholder.environment
