@@ -8,7 +8,7 @@ DEVICE ?= $(if $(wildcard /proc/driver/nvidia/version)$(shell command -v nvidia-
 PROTOS := $(wildcard proto/beholder/*/*.proto)
 .DEFAULT_GOAL := help
 
-.PHONY: help run test check export bench scorers opinion taste soak install-check gpu-check proto baseline models clean
+.PHONY: help run test check export bench scorers opinion taste soak overload install-check gpu-check proto baseline models clean
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -57,6 +57,9 @@ taste: $(VENV)/.dev ## measure how tastes are learned (minutes) and write docs/t
 soak: $(VENV)/.dev ## long proofs under load (15 min): good, bad, cancelled, killed; tastes told by a crowd; replicas
 	@$(BIN)/beholder export
 	@$(BIN)/pytest -m slow tests/load $(ARGS)
+
+overload: $(VENV)/.dev ## simulate overload (10 min); write docs/overload.json and .svg
+	@PYTHONPATH=tests $(BIN)/python -m load.overload $(ARGS)
 
 install-check: $(VENV)/.dev ## install the serving extra into an empty environment: no torch, and how large
 	@$(BIN)/pytest -m slow tests/test_wheel.py $(ARGS)
