@@ -78,6 +78,13 @@ def test_a_closed_loop_keeps_so_many_in_flight(small: ServerProcess) -> None:
     assert tally.sent == tally.answered > 0
 
 
+def test_a_process_without_work_says_nothing_of_the_client(small: ServerProcess) -> None:
+    with Fleet(small.address, mix_of(), processes=2) as fleet:
+        seen = fleet.run(Leg("closed", InFlight(1), 0.0, 1.0))
+    assert seen.tally.sent == seen.tally.answered > 0
+    assert len(seen.cpu) == 1
+
+
 def test_a_run_writes_what_it_found(small: ServerProcess, tmp_path: Path, capsys: Captured) -> None:
     path, page = tmp_path / "result.json", tmp_path / "page.html"
     shares = ["--bad", "20%", "--image", str(IMAGE), "--image", "64x48.png=2"]

@@ -13,7 +13,7 @@ from beholder.clock import monotonic
 from beholder.errors import BeholderError, Unavailable
 from beholder.load.mix import Mix
 from beholder.load.tally import Second, Tally
-from beholder.load.worker import CLOCK_AHEAD_S, READY, STOP, Job, Leg, Report, Setup, work
+from beholder.load.worker import CLOCK_AHEAD_S, READY, REPORT_S, STOP, Job, Leg, Report, Setup, work
 
 NUMBERS = 2**28
 """Requests that one leg may have; the next leg's numbers start after them."""
@@ -32,7 +32,7 @@ class Seen:
     Attributes:
         elapsed_s: since its start.
         in_flight: requests that wait for an answer.
-        cpu: of each process, in cores.
+        cpu: of each process that had something to do for a while, in cores.
         is_whole: whether nobody stopped it.
     """
 
@@ -119,7 +119,7 @@ class Fleet:
                     if report.is_last:
                         running.remove(pipe)
                 seen.in_flight = sum(report.in_flight for report in last.values())
-                seen.cpu = tuple(report.cpu_s / report.wall_s for report in last.values() if report.wall_s > 0)
+                seen.cpu = tuple(report.cpu_s / report.wall_s for report in last.values() if report.wall_s > REPORT_S)
                 seen.elapsed_s = max(0.0, monotonic() - start)
                 self._watch(seen)
         return seen
