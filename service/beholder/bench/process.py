@@ -46,25 +46,45 @@ class Spent:
     loop_s: float
     wire_s: float
 
-    def since(self, before: "Spent") -> "Spent":
-        """Return what was spent between two readings."""
-        return Spent(self.whole_s - before.whole_s, self.loop_s - before.loop_s, self.wire_s - before.wire_s)
+
+@dataclass(frozen=True)
+class Reading:
+    """What the threads of a process have spent since they began.
+
+    Attributes:
+        names: thread -> its name.
+        cpu_s: thread -> processor seconds.
+    """
+
+    pid: int
+    names: Mapping[int, str]
+    cpu_s: Mapping[int, float]
+
+    def since(self, before: "Reading") -> Spent:
+        """Return what was spent between two readings; threads that ended in between are not in it."""
+        grown = {number: cpu_s - before.cpu_s.get(number, 0.0) for number, cpu_s in self.cpu_s.items()}
+        wire_s = sum(cpu_s for number, cpu_s in grown.items() if self.names[number] != self.names[self.pid])
+        return Spent(sum(grown.values()), grown[self.pid], wire_s)
 
 
-def spent(pid: int, folder: Path = Path("/proc")) -> Spent:
-    """Read what the threads of a process have spent since its start; those that ended are not in it.
+def read_threads(pid: int, folder: Path = Path("/proc")) -> Reading:
+    """Read what the threads of a process have spent.
 
     Raises:
         NotServing: it has ended, or the system has no /proc as Linux has.
     """
+    names, cpu_s = dict[int, str](), dict[int, float]()
     try:
-        tasks = {int(task.name): task for task in (folder / str(pid) / "task").iterdir()}
-        names = {number: (task / "comm").read_text().strip() for number, task in tasks.items()}
-        cpu_s = {number: int((task / "schedstat").read_text().split()[0]) / NS for number, task in tasks.items()}
-    except (OSError, ValueError, IndexError) as error:
+        tasks = list((folder / str(pid) / "task").iterdir())
+    except OSError as error:
         raise NotServing(f"can't read what the server spends, as Linux tells it: {error}") from error
-    wire_s = sum(cpu_s[number] for number, name in names.items() if name != names[pid])
-    return Spent(sum(cpu_s.values()), cpu_s[pid], wire_s)
+    for task in tasks:
+        with contextlib.suppress(OSError, ValueError, IndexError):  # it ended meanwhile
+            ns, name = int((task / "schedstat").read_text().split()[0]), (task / "comm").read_text().strip()
+            cpu_s[int(task.name)], names[int(task.name)] = ns / NS, name
+    if pid not in cpu_s:
+        raise NotServing(f"can't read what the server spends: {folder / str(pid)} does not tell it as Linux does")
+    return Reading(pid, names, cpu_s)
 
 
 class Server:
@@ -107,9 +127,9 @@ class Server:
         """Of its process."""
         return self._process.pid
 
-    def spent(self) -> Spent:
-        """Return what it has spent since its start."""
-        return spent(self.pid)
+    def threads(self) -> Reading:
+        """Return what its threads have spent since they began."""
+        return read_threads(self.pid)
 
     def _await_serving(self) -> None:
         started = monotonic()

@@ -86,9 +86,9 @@ def measure(fleet: Fleet, server: Server, way: Way, warmup_s: float, seconds: fl
         NotAnswered: requests failed.
         KeyboardInterrupt: by hand.
     """
-    series, before = scrape([server.metrics_address]), server.spent()
+    series, before = scrape([server.metrics_address]), server.threads()
     seen = fleet.run(Leg(way.name, InFlight(way.in_flight), warmup_s, seconds))
-    after = server.spent()
+    after = server.threads()
     told = leg_json(seen, told_between(series, scrape([server.metrics_address])))
     if not seen.is_whole:
         raise KeyboardInterrupt

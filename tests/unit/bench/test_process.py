@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from beholder.bench.process import NotServing, Spent, spent
+from beholder.bench.process import NotServing, Reading, Spent, read_threads
 
 
 def add_thread(folder: Path, number: int, name: str, ns: int) -> None:
@@ -17,13 +17,25 @@ def add_thread(folder: Path, number: int, name: str, ns: int) -> None:
 def test_threads_are_the_event_loop_grpc_s_and_all_others(tmp_path: Path) -> None:
     for number, name, ns in ((7, "beholder", 10**9), (8, "beholder", 3 * 10**9), (9, "event_engine", 5 * 10**8)):
         add_thread(tmp_path, number, name, ns)
-    assert spent(7, tmp_path) == Spent(whole_s=4.5, loop_s=1.0, wire_s=0.5)
+    nothing = Reading(7, {}, {})
+    assert read_threads(7, tmp_path).since(nothing) == Spent(whole_s=4.5, loop_s=1.0, wire_s=0.5)
 
 
-def test_a_process_that_ended_is_told(tmp_path: Path) -> None:
+def test_a_thread_that_began_meanwhile_counts_and_one_that_ended_takes_nothing_away() -> None:
+    names = {7: "beholder", 8: "beholder", 9: "beholder"}
+    before, after = Reading(7, names, {7: 1.0, 8: 2.0}), Reading(7, names, {7: 1.5, 9: 0.25})
+    assert after.since(before) == Spent(whole_s=0.75, loop_s=0.5, wire_s=0.0)
+
+
+def test_a_thread_that_ends_while_it_is_read_is_left_out(tmp_path: Path) -> None:
+    add_thread(tmp_path, 7, "beholder", 10**9)
+    (tmp_path / "7" / "task" / "8").mkdir()
+    assert list(read_threads(7, tmp_path).cpu_s) == [7]
+
+
+@pytest.mark.parametrize("has_threads", [False, True])
+def test_a_process_that_does_not_tell_is_told(tmp_path: Path, has_threads: bool) -> None:
+    if has_threads:
+        add_thread(tmp_path, 8, "other", 1)
     with pytest.raises(NotServing, match="can't read what the server spends"):
-        spent(7, tmp_path)
-
-
-def test_what_was_spent_is_between_two_readings() -> None:
-    assert Spent(5, 2, 1).since(Spent(4, 1.5, 1)) == Spent(1, 0.5, 0)
+        read_threads(7, tmp_path)
