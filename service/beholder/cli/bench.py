@@ -78,7 +78,9 @@ class Asked:
 @click.option("--json", type=OUT, metavar="FILE", help="Write all figures.")
 @click.pass_obj
 def bench(environ: Mapping[str, str], /, **given: Any) -> int:
-    """Measure the service against the same work with no service around it.
+    """Measure the service against a plain loop.
+
+    The loop does the same work, with no service around it.
 
     \b
     beholder bench limit    decode, prepare and run in a plain loop, all cores, best batch size

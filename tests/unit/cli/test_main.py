@@ -13,7 +13,7 @@ from beholder.cli.taste import taste
 from beholder.config import PREFIX, Config
 
 Captured = pytest.CaptureFixture[str]
-COMMANDS = ["compare", "completion", "export", "load", "rank", "score", "scorers", "serve", "taste", "version"]
+COMMANDS = ["bench", "compare", "completion", "export", "load", "rank", "score", "scorers", "serve", "taste", "version"]
 
 
 def said(argv: list[str], capsys: Captured, **environ: str) -> tuple[int, str, str]:
@@ -96,6 +96,7 @@ def test_help_shows_what_to_type_about_tastes(capsys: Captured) -> None:
         (["load", "--bad", "60%", "--cancel", "50%"], "more than 100% together"),
         (["load", "--slo", "p99=5ms", "--bad", "100%"], "--slo judges good requests, and there would be none"),
         (["load", "--for", "0s"], "--for: want more than 0 seconds"),
+        (["load", "--timeout", "0"], "--timeout: want more than 0 seconds"),
         (["load", "--html", "/nowhere/page.html"], "no folder /nowhere"),
         (["load", "compare", "/nowhere/a.json", "b.json"], "'/nowhere/a.json' does not exist"),
         (["serve", "--max-samples", "many"], "BEHOLDER_MAX_SAMPLES: want a whole number, got 'many'"),
