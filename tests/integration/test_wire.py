@@ -590,3 +590,13 @@ def serve(**settings: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=TIMEOUT_S,
     )
+
+
+def test_a_crowd_of_calls_is_answered_by_the_door_and_none_is_dropped_by_grpc(start_server: StartServer) -> None:
+    request = pb.ScoreRequest(samples=[pair(png(9), png(9))], scorers=["psnr"])
+    with grpc.insecure_channel(start_server(scorers=("psnr",), max_queue_rows=500).address) as channel:
+        score(ScoringServiceStub(channel), [pair(png(9), png(9))], "psnr")
+        calls = [ScoringServiceStub(channel).Score.future(request, timeout=TIMEOUT_S) for _ in range(4000)]
+        codes = {call.code() for call in calls}
+    assert grpc.StatusCode.OK in codes
+    assert codes <= {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}

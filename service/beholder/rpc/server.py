@@ -27,6 +27,7 @@ from beholder.v1 import (
     taste_service_pb2_grpc,
 )
 
+PENDING_CALLS = 1_000_000
 STORE_THREADS = 16
 """Calls that read or write tastes at the same time."""
 
@@ -84,6 +85,11 @@ def _options(config: Config) -> Sequence[tuple[str, int]]:
     return (
         # A server left over from before must not silently share the port and take half the connections.
         ("grpc.so_reuseport", 0),
+        # Of calls that stand in line to be read gRPC drops some where they are more than 1000 (all above 3000, and after
+        # 30 s), with CANCELLED, which callers don't try again. The door refuses instead, and says when to come back.
+        ("grpc.server.max_pending_requests", PENDING_CALLS),
+        ("grpc.server.max_pending_requests_hard_limit", PENDING_CALLS),
+        ("grpc.server_max_unrequested_time_in_server", 3600),
         ("grpc.max_receive_message_length", size),
         ("grpc.max_send_message_length", size),
         ("grpc.keepalive_time_ms", 60_000),
