@@ -85,8 +85,8 @@ def _options(config: Config) -> Sequence[tuple[str, int]]:
     return (
         # A server left over from before must not silently share the port and take half the connections.
         ("grpc.so_reuseport", 0),
-        # Of calls that stand in line to be read gRPC drops some where they are more than 1000 (all above 3000, and after
-        # 30 s), with CANCELLED, which callers don't try again. The door refuses instead, and says when to come back.
+        # Of calls that stand in line to be read gRPC drops some above 1000, all above 3000, and after 30 s, with
+        # CANCELLED, which callers don't try again. The door refuses instead, and says when to come back.
         ("grpc.server.max_pending_requests", PENDING_CALLS),
         ("grpc.server.max_pending_requests_hard_limit", PENDING_CALLS),
         ("grpc.server_max_unrequested_time_in_server", 3600),
