@@ -119,12 +119,8 @@ class Loop:
         largest = max(LARGEST, graph.max_batch_rows) if is_fixed else graph.max_batch_rows
         return [2**power for power in range(largest.bit_length())]
 
-    def tune(self, sizes: Sequence[int], seconds: float, done: Callable[[], None] = lambda: None) -> dict[int, float]:
-        """Measure batch sizes in rounds that alternate.
-
-        Args:
-            seconds: of each run.
-            done: told after each round.
+    def tune(self, sizes: Sequence[int], seconds: float) -> dict[int, float]:
+        """Measure batch sizes in rounds that alternate, each run so many seconds.
 
         Returns:
             Batch size -> median of images per second.
@@ -135,7 +131,6 @@ class Loop:
         for _ in range(TUNING_ROUNDS):
             for rows in sizes:
                 rates[rows].append(self.run(rows, seconds).rate)
-            done()
         return {rows: statistics.median(its) for rows, its in rates.items()}
 
     def run(self, rows: int, seconds: float) -> Ran:

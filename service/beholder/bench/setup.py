@@ -40,8 +40,8 @@ def ask_of(catalog: Catalog, scorer: str) -> Ask:
 def files_of(mix: Mix) -> list[File]:
     """Deal images as the mix of the callers does, each in the bytes that they send."""
     dealer = Dealer(mix)
-    pictures = [mix.pictures[dealer.case(number).pictures[0][0]] for number in range(DEALT)]
-    return [File(one.name, marked(one.data, MARK), marked(one.data, MARK, b"r")) for one in pictures]
+    files = [File(one.name, marked(one.data, MARK), marked(one.data, MARK, b"r")) for one in mix.pictures]
+    return [files[dealer.case(number).pictures[0][0]] for number in range(DEALT)]
 
 
 def open_loop(config: Config, catalog: Catalog, scorer: str, files: Sequence[File]) -> tuple[Loop, str]:

@@ -6,6 +6,7 @@ Exit codes: 0 done · 1 the server did not start or answer · 2 the command is w
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,8 +139,8 @@ def _measure(asked: Asked, config: Config, environ: Mapping[str, str]) -> "Resul
         if asked.what != LIMIT:
             run.open_server(stack, environ)
         with Screen(asked.rounds * run.steps, "measuring", least=1) as screen:
-            for number in range(asked.rounds):
-                run.round(lambda what, number=number: _step(screen, f"round {number + 1}, {what}"))  # type: ignore[misc]
+            for _ in range(asked.rounds):
+                run.round(partial(_step, screen))
     for row in (HEAD, *result.table()):
         click.echo(padded(row, WIDTHS))
     return result
