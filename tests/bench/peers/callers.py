@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections import deque
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
@@ -12,6 +13,8 @@ Call = Callable[[bytes], Awaitable[bytes]]
 """Asks once; a cancelled task cancels the call on the wire."""
 CHANNELS = 4
 """Connections of the gRPC client: a server of several processes that share a port gets some on each."""
+CONNECTIONS = 64
+"""Of the HTTP client, for the same reason; more than calls in flight, since a server may share them out unevenly."""
 
 
 class GrpcCaller:
@@ -41,12 +44,13 @@ class GrpcCaller:
 
 
 class HttpCaller:
-    """Posts a body; as many connections as there are calls at one time, each used again."""
+    """Posts a body on one of 64 connections, in turn, so that a server of several processes gets some on each."""
 
     def __init__(self, port: int, path: str, content_type: str) -> None:
         self._port = port
         self._head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: {content_type}\r\n".encode()
-        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self._idle: deque[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = deque()
+        self._open = 0
 
     async def __call__(self, request: bytes) -> bytes:
         """Ask once.
@@ -55,16 +59,18 @@ class HttpCaller:
             ConnectionError: the server refuses, answers other than 200, or is not there.
         """
         message = b"%sContent-Length: %d\r\n\r\n%s" % (self._head, len(request), request)
-        while self._idle:
+        while self._idle and self._open >= CONNECTIONS:
             try:
-                return await self._ask(self._idle.pop(), message)
+                return await self._ask(self._idle.popleft(), message)
             except asyncio.IncompleteReadError as error:  # the server closed what was idle
                 if error.partial:
                     raise ConnectionError("the answer stops") from error
             except (BrokenPipeError, ConnectionResetError):
                 pass
+        connection = await asyncio.open_connection("127.0.0.1", self._port)
+        self._open += 1
         try:
-            return await self._ask(await asyncio.open_connection("127.0.0.1", self._port), message)
+            return await self._ask(connection, message)
         except asyncio.IncompleteReadError as error:
             raise ConnectionError("the server hangs up") from error
 
@@ -80,6 +86,7 @@ class HttpCaller:
             if is_whole:
                 self._idle.append(connection)
             else:  # cancelled or failed: hang up, which is how HTTP/1.1 cancels
+                self._open -= 1
                 writer.close()
         status = head.split(" ", 2)[1]
         if status != "200":

@@ -119,7 +119,7 @@ async def neighbours(call: Call, peer: Peer, questions: Sequence[Question], per_
     """Start 48 calls at once, give up every third while they are worked on, and see what the others get.
 
     Args:
-        per_s: the server's rate: the cancellations spread over the time that it needs for all.
+        per_s: the server's rate: each is given up when half of the time is over in which its turn should come.
 
     Returns:
         How many of the others got a right answer, a wrong one, a failure or none in 20 s, and of four calls
@@ -151,7 +151,7 @@ async def neighbours(call: Call, peer: Peer, questions: Sequence[Question], per_
             if index % CANCEL_EVERY:
                 group.create_task(outcome(question, ""))
             else:
-                group.create_task(give_up(question, 0.8 * (index + 1) / per_s))
+                group.create_task(give_up(question, 0.5 * (index + 1) / per_s))
     for question in some[BURST:]:
         await outcome(question, "later_")
     return dict(found)

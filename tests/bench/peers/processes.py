@@ -15,7 +15,7 @@ import psutil
 
 MARK = "BENCH_PEERS_SERVER"
 """In the environment of a server and so of all its children, also of those that leave its group and its parent."""
-STOP_S = 20.0
+STOP_S = 15.0
 MIB = 2**20
 
 

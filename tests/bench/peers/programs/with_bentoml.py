@@ -7,8 +7,8 @@ from job import Job
 
 
 @bentoml.service(
-    workers=int(os.environ.get("WORKERS", "1")),
-    threads=int(os.environ["CORES"]),
+    workers=int(os.environ["CORES"]),
+    threads=1,
     traffic={"timeout": 60},
     logging={"access": {"enabled": False}},
 )

@@ -5,15 +5,18 @@ import signal
 import tempfile
 import threading
 
-import ray
-from job import BATCH_ROWS, Job
-from ray import serve
-from starlette.requests import Request
+FOLDER = tempfile.TemporaryDirectory(prefix="ray-")  # not in the working folder: the paths of sockets have a limit
+PLACES = {"CONFIG_FILE_LOC": "haproxy.cfg", "SOCKET_PATH": "admin.sock", "SERVER_STATE_FILE": "state"}
+for name, file in PLACES.items():
+    os.environ[f"RAY_SERVE_HAPROXY_{name}"] = f"{FOLDER.name}/{file}"
+os.environ["RAY_SERVE_HAPROXY_SERVER_STATE_BASE"] = FOLDER.name
 
-PORTS = [int(port) for port in os.environ["PORTS"].split()]
+import ray  # noqa: E402 - it reads the environment
+from job import BATCH_ROWS, Job  # noqa: E402
+from ray import serve  # noqa: E402
+from starlette.requests import Request  # noqa: E402
+
 CORES = int(os.environ["CORES"])
-
-
 QUIET = {"enable_access_log": False}
 
 
@@ -37,22 +40,15 @@ class Scorer:
 def main() -> None:
     """Serve until SIGTERM."""
     over = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: over.set())
-    # The paths of its sockets have a limit, so not in the working folder.
-    with tempfile.TemporaryDirectory(prefix="ray-") as folder:
-        ray.init(
-            num_cpus=CORES,
-            include_dashboard=False,
-            configure_logging=False,
-            _temp_dir=folder,
-        )
-        try:
-            serve.start(http_options={"host": "127.0.0.1", "port": PORTS[0]}, logging_config=QUIET)
-            serve.run(Scorer.bind())
-            over.wait()
-        finally:
-            serve.shutdown()
-            ray.shutdown()
+    ray.init(num_cpus=CORES, include_dashboard=False, configure_logging=False, _temp_dir=FOLDER.name)
+    try:
+        serve.start(http_options={"host": "127.0.0.1", "port": int(os.environ["PORT"])}, logging_config=QUIET)
+        serve.run(Scorer.bind())
+        signal.signal(signal.SIGTERM, lambda *_: over.set())
+        over.wait()
+    finally:
+        serve.shutdown()
+        ray.shutdown()
 
 
 if __name__ == "__main__":
