@@ -2,19 +2,12 @@
 
 import os
 import signal
-import tempfile
 import threading
 
-FOLDER = tempfile.TemporaryDirectory(prefix="ray-")  # not in the working folder: the paths of sockets have a limit
-PLACES = {"CONFIG_FILE_LOC": "haproxy.cfg", "SOCKET_PATH": "admin.sock", "SERVER_STATE_FILE": "state"}
-for name, file in PLACES.items():
-    os.environ[f"RAY_SERVE_HAPROXY_{name}"] = f"{FOLDER.name}/{file}"
-os.environ["RAY_SERVE_HAPROXY_SERVER_STATE_BASE"] = FOLDER.name
-
-import ray  # noqa: E402 - it reads the environment
-from job import BATCH_ROWS, Job  # noqa: E402
-from ray import serve  # noqa: E402
-from starlette.requests import Request  # noqa: E402
+import ray
+from job import BATCH_ROWS, Job
+from ray import serve
+from starlette.requests import Request
 
 CORES = int(os.environ["CORES"])
 QUIET = {"enable_access_log": False}
@@ -40,7 +33,7 @@ class Scorer:
 def main() -> None:
     """Serve until SIGTERM."""
     over = threading.Event()
-    ray.init(num_cpus=CORES, include_dashboard=False, configure_logging=False, _temp_dir=FOLDER.name)
+    ray.init(num_cpus=CORES, include_dashboard=False, configure_logging=False, _temp_dir=os.environ["FOLDER"])
     try:
         serve.start(http_options={"host": "127.0.0.1", "port": int(os.environ["PORT"])}, logging_config=QUIET)
         serve.run(Scorer.bind())
