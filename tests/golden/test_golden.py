@@ -40,8 +40,8 @@ FIDELITY = [name for name in NAMES if CATALOG.scorers[name].kind is Kind.FIDELIT
 DISTORTIONS = {"blur": (0.5, 1.5, 4.5), "noise": (3, 9, 27, 81), "jpeg": (3, 10, 30, 90)}
 """Name -> amounts. Each step is three times the last: a scorer may turn small steps around, as its card tells."""
 BATCH_TOLERANCE = 2e-6
-"""Of a score's size, or of 1 where it is smaller: some thirty roundings of float32, for work is shared out among the rows
-of a batch in another order. The cards tell the largest difference seen; a random image may have a little more."""
+"""Of a score's size, or of 1 where it is smaller: some thirty roundings of float32, for in a batch sums may be taken in
+another order. The cards tell the largest difference seen; a random image may have a little more."""
 DEVICE_TOLERANCE = 1e-3
 """Of a score's size, or of 1: wide enough for sums in another order, too narrow for wrong channels."""
 
