@@ -61,6 +61,6 @@ def _run(command: list[str]) -> str:
     except subprocess.TimeoutExpired as error:
         raise RuntimeError(f"pip took longer than {INSTALL_S:g} s") from error
     if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        raise RuntimeError("; ".join(line.strip() for line in lines if "error" in line.lower())[-400:] or lines[-1])
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise RuntimeError(([line for line in lines if line.startswith("ERROR:")] or lines)[-1].removeprefix("ERROR: "))
     return done.stdout

@@ -100,13 +100,13 @@ class Running:
         while self.members() and time.monotonic() < started + STOP_S:
             self._leader.poll()
             time.sleep(0.1)
-        is_killed = False
-        for process in self.members():
-            is_killed = True
+        left = self.members()
+        for process in left:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         self._leader.wait()
-        return time.monotonic() - started, is_killed
+        psutil.wait_procs(left, timeout=STOP_S)
+        return time.monotonic() - started, bool(left)
 
     def _is_marked(self, process: psutil.Process) -> bool:
         with contextlib.suppress(OSError):

@@ -19,6 +19,9 @@ many calls in flight, in rounds that take turns. **Beholder's own bench made thi
 Beholder better than the others, and chose the job. Whoever knows a better setting for one of them, please say so.
 
 """
+BUSY = """
+**The machine was busy with other work meanwhile**: requests/s and latencies are of what was left of it at each moment;
+CPU times, memory and neighbours can be compared."""
 LIMITS = """\
 ## What this does not say
 
@@ -44,8 +47,9 @@ HOW = """\
 installs each server into an environment of its own under DIR and measures; only one runs at a time. It is ready when it
 gives the first right answer, warmed up for two seconds, then loaded. CPU time is that of all its processes, from
 `/proc`, the children that ended included; requests/s and latencies leave out the first half second. Memory is taken
-under load: RSS counts shared pages once for each process, PSS divides them. Idle CPU is measured after the load, over
-four seconds. Medians over rounds.
+right after the load: RSS counts shared pages once for each process, PSS divides them. Idle CPU is measured after the
+load, over four seconds. To stop: from a SIGTERM to the first process until the last is gone; what is left after 15 s is
+killed. Medians over rounds. Scores are compared with those of the job done alone, every answer.
 
 Neighbours: 48 calls at once, of which every third is cancelled, at moments spread over the time that all of them take;
 counted is what the 32 others get within 20 s, and four calls afterwards. gRPC calls are cancelled on the wire; over
@@ -89,11 +93,12 @@ def verdict(rounds: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 
 def _about(about: Mapping[str, Any]) -> str:
     low, high = about["kb"]
+    is_busy = about["load_before"] > about["cores"] / 2
     return (
         f"{about['date']}, {about['cores']} cores of {about['processor']}, no GPU, load average "
         f"{about['load_before']:g} before the run. `{about['scorer']}` (EfficientNet-Lite0 and its head, one graph) "
         f"on 512x512 JPEGs of {low} to {high} kB, {about['in_flight']} calls in flight, {about['rounds']} rounds of "
-        f"{about['seconds']:g} s."
+        f"{about['seconds']:g} s." + (BUSY if is_busy else "")
     )
 
 

@@ -1,0 +1,226 @@
+"""The bench of peers: its page, what it reads of answers, its HTTP client, and that it ends what it starts."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from beholder.inference_v2 import tensors_pb2 as oip
+from bench.peers import processes, report
+from bench.peers.callers import HttpCaller
+from bench.peers.install import told
+from bench.peers.load import IN_FLIGHT, Question, closed_loop, neighbours
+from bench.peers.servers.all import PEERS
+
+ABOUT = {"date": "2026-01-01", "cores": 2, "processor": "a processor", "python": "3.11", "scorer": "content-labels"}
+ABOUT |= {"kb": [40, 70], "in_flight": 16, "seconds": 5.0, "rounds": 2, "load_before": 0.1}
+
+
+def measured(per_s: float, cpu_ms: float, **more: Any) -> dict[str, Any]:
+    found = {"per_s": per_s, "cpu_ms": cpu_ms, "client_cpu_ms": 0.5, "p50_ms": 10.0, "p99_ms": 20.0, "rss_mb": 200.0}
+    found |= {"pss_mb": 100.0, "processes": 1, "score_error": 0.0, "start_s": 1.0, "idle": 0.01, "stop_s": 1.0}
+    return found | {"is_killed": False, "neighbours": {"cancelled": 15, "right": 32, "later_right": 4}} | more
+
+
+def entry(name: str, *rounds: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"name": name, "wire": "a wire", "settings": "its settings", "rounds": list(rounds), **more}
+
+
+def page(**peers: dict[str, Any]) -> str:
+    plain = [{"per_s": 150.0, "cpu_ms": 8.0}]
+    return report.page({"about": ABOUT, "plain": plain, "peers": peers})
+
+
+def row(text: str, start: str) -> list[str]:
+    line = next(line for line in text.splitlines() if line.startswith(f"| {start} |"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_page_orders_by_cpu_and_compares_within_rounds() -> None:
+    ours = entry("Beholder", measured(100.0, 10.0), measured(50.0, 11.0))
+    text = page(beholder=ours, quick=entry("Quick", measured(200.0, 9.0), measured(50.0, 9.0)))
+    assert text.index("| Quick |") < text.index("| Beholder |")
+    assert row(text, "Quick")[1:4] == ["125.0", "1.50", "9.00"]
+    assert row(text, "the job in threads, no server")[1] == "150.0"
+
+
+def test_the_page_says_where_others_do_better() -> None:
+    ours = entry("Beholder", measured(100.0, 10.0))
+    text = page(beholder=ours, small=entry("Small", measured(90.0, 12.0, pss_mb=50.0)))
+    assert "- less memory (PSS): Small\n" in text
+    assert "- less CPU each" not in text
+    assert "- nowhere in this run" in page(beholder=ours)
+
+
+def test_a_peer_that_failed_is_told_with_its_reason() -> None:
+    text = page(beholder=entry("Beholder", measured(100.0, 10.0)), gone=entry("Gone", failed="not installed: no wheel"))
+    assert "- Gone: not installed: no wheel\n" in text
+    assert "| Gone |" not in text
+
+
+def test_a_busy_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "was busy" not in page()
+    monkeypatch.setitem(ABOUT, "load_before", 3.5)
+    assert "**The machine was busy with other work meanwhile**" in page()
+
+
+def test_neighbours_and_kills_add_up_over_rounds() -> None:
+    bad = measured(1.0, 1.0, is_killed=True, neighbours={"cancelled": 16, "right": 30, "silent": 2, "later_failed": 4})
+    text = page(bad=entry("Bad", measured(1.0, 1.0), bad))
+    found = [line for line in text.splitlines() if line.startswith("| Bad |")]
+    assert found[-1] == "| Bad | 31 | 62 of 64 | 0 | 0 | 2 | 4 of 8 |"
+    assert "killed 1 of 2 times" in found[1]
+
+
+def test_scores_that_differ_are_told() -> None:
+    off, near = measured(1.0, 1.0, score_error=0.02), measured(1.0, 1.0, score_error=3e-7)
+    text = page(off=entry("Off", off), near=entry("Near", near))
+    assert row(text, "Off")[-1] == "2e-02 off"
+    assert row(text, "Near")[-1] == "equal within 3e-07"
+
+
+def test_the_page_in_docs_is_made_of_its_json() -> None:
+    assert report.PAGE.read_text(encoding="utf-8") == report.page(json.loads(report.KEPT.read_text(encoding="utf-8")))
+
+
+def test_kept_numbers_have_four_digits(tmp_path: Path) -> None:
+    report.write_kept({"a": [{"b": 1.23456789, "c": 12345678, "d": "x"}]}, tmp_path / "kept.json")
+    assert json.loads((tmp_path / "kept.json").read_text()) == {"a": [{"b": 1.235, "c": 12345678, "d": "x"}]}
+
+
+def test_scores_are_read_raw_and_typed() -> None:
+    tensor = oip.ModelInferResponse.InferOutputTensor
+    raw = oip.ModelInferResponse(outputs=[tensor(name="score")], raw_output_contents=[b"\0\0\0\x3f"])
+    typed = oip.ModelInferResponse(outputs=[tensor(name="score", contents={"fp32_contents": [0.25]})])
+    assert PEERS["triton"].score(raw.SerializeToString()) == 0.5
+    assert PEERS["mlserver"].score(typed.SerializeToString()) == 0.25
+    with pytest.raises(ValueError, match="no output called score"):
+        PEERS["kserve"].score(b"")
+    assert PEERS["mosec"].score(b"0.125") == 0.125
+    with pytest.raises(ValueError, match="want a number"):
+        PEERS["bentoml"].score(b'{"error": "x"}')
+
+
+def test_the_image_is_one_element_behind_its_length() -> None:
+    request = oip.ModelInferRequest.FromString(PEERS["triton"].request(b"image"))
+    assert list(request.raw_input_contents) == [b"\x05\0\0\0image"]
+    assert (request.inputs[0].datatype, list(request.inputs[0].shape)) == ("BYTES", [1, 1])
+
+
+def test_names_of_packages_are_read_from_pins() -> None:
+    assert told(PEERS["ray-serve"])[0] == "ray"
+    assert told(PEERS["triton"])[:2] == ["nvidia-pytriton", "numpy"]
+
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def ask(handler: Handler, *bodies: bytes) -> list[bytes | BaseException]:
+    """Post bodies, one after the other, to a server of one function."""
+
+    async def run() -> list[bytes | BaseException]:
+        server = await asyncio.start_server(handler, "127.0.0.1", 0)
+        async with server, HttpCaller(server.sockets[0].getsockname()[1], "/", "image/jpeg") as call:
+            return [(await asyncio.gather(call(body), return_exceptions=True))[0] for body in bodies]
+
+    return asyncio.run(run())
+
+
+def answering(answer: bytes) -> Handler:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        writer.write(answer.replace(b"BODY", await reader.readexactly(length)))
+        writer.close()
+
+    return handle
+
+
+def test_http_answers_have_a_length_or_chunks() -> None:
+    plain = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nBODY"
+    chunked = (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nBOD\r\n2\r\nYS\r\n0\r\n\r\n"
+    )
+    assert ask(answering(plain), b"right", b"again") == [b"right", b"again"]
+    assert ask(answering(chunked), b"") == [b"BODYS"]
+
+
+def test_http_failures_are_connection_errors() -> None:
+    (refused,) = ask(answering(b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\nConnection: close\r\n\r\nfull"), b"x")
+    (cut,) = ask(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsho"), b"x")
+    assert isinstance(refused, ConnectionError)
+    assert str(refused) == "503: full"
+    assert isinstance(cut, ConnectionError)
+
+
+def test_a_cancelled_http_call_hangs_up() -> None:
+    async def run() -> bytes:
+        ends: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\nx")
+            ends.set_result(await reader.read())
+            writer.close()
+
+        server = await asyncio.start_server(handle, "127.0.0.1", 0)
+        async with server, HttpCaller(server.sockets[0].getsockname()[1], "/", "image/jpeg") as call:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(call(b"x"), 0.2)
+            return await asyncio.wait_for(ends, 10)
+
+    assert asyncio.run(run()) == b""
+
+
+class NoServer(processes.Running):
+    """A server of no processes."""
+
+    def __init__(self) -> None:
+        pass
+
+    def usage(self) -> processes.Usage:
+        return processes.Usage(0.0, 0.0, 0.0, 0)
+
+
+async def slow(request: bytes) -> bytes:
+    await asyncio.sleep(0.01)
+    return request
+
+
+async def full(request: bytes) -> bytes:
+    raise ConnectionError("full")
+
+
+def test_the_loop_checks_scores_and_stops_at_failures() -> None:
+    peer = PEERS["mosec"]
+    found = asyncio.run(closed_loop(slow, peer, [Question(b"0.5", 0.5), Question(b"0.25", 0.5)], NoServer(), 0.6))
+    assert found["score_error"] == 0.25
+    assert found["per_s"] > IN_FLIGHT
+    with pytest.raises(RuntimeError, match="a call failed under load: ConnectionError: full"):
+        asyncio.run(closed_loop(full, peer, [Question(b"0.5", 0.5)], NoServer(), 0.6))
+
+
+def test_neighbours_are_counted_by_what_they_get() -> None:
+    peer = PEERS["mosec"]
+    found = asyncio.run(neighbours(slow, peer, [Question(b"0.5", 0.5), Question(b"0.25", 0.5)], 1e6))
+    assert found == {"cancelled": 16, "right": 16, "wrong": 16, "later_right": 2, "later_wrong": 2}
+
+
+def test_all_that_a_server_starts_is_found_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "STOP_S", 0.5)
+    command = [
+        "sh",
+        "-c",
+        "setsid sleep 60 & sleep 60",
+    ]  # the first leaves the group and outlives SIGTERM to its parent
+    with processes.running(command, {}, tmp_path, tmp_path / "log") as server:
+        deadline = time.monotonic() + 20
+        while server.usage().processes < 3 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        members = server.members()
+        assert len(members) == 3
+    assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in members)
