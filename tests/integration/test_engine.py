@@ -365,7 +365,7 @@ def test_a_backlog_of_one_graph_does_not_keep_the_device_from_another(house: Hou
         busy.entered.acquire(timeout=WAIT_S)
         lone = submit(engine, [Sample(grey_png(9))], "other")
         until(lambda: house.sample_count("beholder_queue_rows", graph="other", priority="interactive") == 1)
-        until(lambda: house.sample_count("beholder_queue_rows", graph="busy", priority="interactive") == 2)
+        until(lambda: house.sample_count("beholder_queue_rows", graph="busy", priority="interactive") >= 2)
         until(lambda: len(engine._lanes["other"].workers._slots._line) == 1)  # its runner lines up later
         order.clear()
         busy.gate.set()
@@ -451,8 +451,8 @@ def test_interactive_rows_overtake_a_backlog_of_bulk_rows(house: House) -> None:
             deadline_s=engine.clock() + WAIT_S,
             priority=Priority.BATCH,
         )
+        until(lambda: house.sample_count("beholder_queue_rows", graph="bright", priority="batch") >= 2)
         person = submit(engine, [Sample(grey_png(200))], "bright")
-        until(lambda: house.sample_count("beholder_queue_rows", graph="bright", priority="batch") == 2)
         until(lambda: house.sample_count("beholder_queue_rows", graph="bright", priority="interactive") == 1)
         session.gate.set()
         for job in (first, bulk, person):
