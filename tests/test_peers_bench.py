@@ -9,8 +9,8 @@ from typing import Any
 
 import psutil
 import pytest
+from tritonclient.grpc import service_pb2 as oip  # ours can not be in one process with it
 
-from beholder.inference_v2 import tensors_pb2 as oip
 from bench.peers import processes, report
 from bench.peers.callers import HttpCaller
 from bench.peers.install import told

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from tritonclient.grpc import service_pb2 as oip  # ours can not be in one process with it
 
-from beholder.inference_v2 import tensors_pb2 as oip
 from bench.peers.callers import Call, GrpcCaller, HttpCaller
 
 HERE = Path(__file__).parent
