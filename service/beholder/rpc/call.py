@@ -1,10 +1,12 @@
 """One call as every servicer sees it: its id, its deadline, and how it ends."""
 
+import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import grpc.aio
 
@@ -15,6 +17,7 @@ from beholder.rpc.status import status_of
 from beholder.types import REQUEST_ID_FORM
 
 log = logging.getLogger(__name__)
+R = TypeVar("R")
 Context = grpc.aio.ServicerContext[Any, Any]
 REQUEST_ID = "x-request-id"
 
@@ -62,3 +65,8 @@ def deadline_of(context: Context, clock: Clock, default_s: float) -> float:
     """Return the moment, on `clock`, after which the caller no longer waits."""
     left_s = context.time_remaining()
     return clock() + (default_s if left_s is None else left_s)
+
+
+async def apart(threads: ThreadPoolExecutor, call: Callable[[], R]) -> R:
+    """Call what may block or take long in a thread, so that the loop goes on."""
+    return await asyncio.get_running_loop().run_in_executor(threads, call)

@@ -1,10 +1,13 @@
 """What a request names, found: scorers of the catalogue, and tastes."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from beholder.engine.engine import Engine
 from beholder.errors import InputError, TasteNotServed
 from beholder.inputs.image import digest
+from beholder.rpc.call import apart
 from beholder.scoring.asked import Scorer
 from beholder.taste.scorer import name_in
 from beholder.taste.tastes import Tastes
@@ -55,6 +58,14 @@ class Finder:
         if self._tastes is None:
             raise TasteNotServed(NO_STORE, field)
         return self._tastes.learned.scorer(taste, field)
+
+    async def find_one_apart(self, name: str, field: str, threads: ThreadPoolExecutor) -> Scorer:
+        """Return one scorer, read in a thread where it is a taste that is not in memory; see `find`."""
+        taste = name_in(name)
+        if taste is None or self._tastes is None:
+            return self.find_one(name, field)
+        known = self._tastes.learned.all_remembered([taste])
+        return known[name] if known else await apart(threads, partial(self.find_one, name, field))
 
 
 def asks_taste(scorers: Sequence[Scorer]) -> bool:

@@ -2,10 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
 
 import beholder
 from beholder.config import Config
@@ -18,17 +17,16 @@ from beholder.inference_v2 import model_statistics_pb2 as statistics_pb
 from beholder.inference_v2 import tensors_pb2 as infer_pb
 from beholder.metrics import Metrics
 from beholder.rpc import oip_tensors
-from beholder.rpc.call import Context, answering, counted, deadline_of
+from beholder.rpc.call import Context, answering, apart, counted, deadline_of
 from beholder.rpc.finding import Finder
 from beholder.rpc.health import Health
 from beholder.rpc.oip_answer import answer, at_sample, wanted_from
 from beholder.rpc.oip_models import PLATFORM, Model, config_to, metadata_to, split
 from beholder.rpc.oip_statistics import Statistics
 from beholder.rpc.oip_stream import in_order
-from beholder.taste.scorer import name_in
+from beholder.rpc.status import details_of
 from beholder.types import Priority, SampleResult, Score
 
-R = TypeVar("R")
 EXTENSIONS = ("classification", "model_configuration", "schedule_policy", "statistics")
 PRIORITIES = {0: Priority.INTERACTIVE, 1: Priority.INTERACTIVE, 2: Priority.BATCH}
 FINAL = "triton_final_response"
@@ -91,7 +89,7 @@ class OipServicer(pb_grpc.GRPCInferenceServiceServicer):
             every = self._engine.catalog.scorers
             names = [request.name] if request.name else [it for it in every if not self._engine.not_ready_reason(it)]
             models = [await self._find(name, request.version) for name in names]
-            return await self._apart(partial(self._statistics.read, models))
+            return await apart(self._threads, partial(self._statistics.read, models))
 
     async def ModelInfer(  # noqa: N802, D102
         self, request: infer_pb.ModelInferRequest, context: Context
@@ -119,8 +117,7 @@ class OipServicer(pb_grpc.GRPCInferenceServiceServicer):
                 response = await self._infer(request, context, request_id)
             message = infer_pb.ModelStreamInferResponse(infer_response=response)
         except BeholderError as error:
-            where = f"{error.field}: " if isinstance(error, InputError) and error.field else ""
-            message = infer_pb.ModelStreamInferResponse(error_message=f"{where}{error.message}")
+            message = infer_pb.ModelStreamInferResponse(error_message=details_of(error))
             response = message.infer_response
             response.model_name, response.model_version = request.model_name, request.model_version
             response.id = request.id
@@ -142,7 +139,7 @@ class OipServicer(pb_grpc.GRPCInferenceServiceServicer):
                 want = "want 1 where somebody waits for the answer, 2 for bulk work, or 0 for the default"
                 raise InvalidSample(f"{want}, got {_whole(request, 'priority')}", "priority")
             read = partial(oip_tensors.samples_from, request, self._config.max_samples)
-            samples = await self._apart(read) if oip_tensors.takes_long(request) else read()
+            samples = await apart(self._threads, read) if oip_tensors.takes_long(request) else read()
             job = self._engine.submit(
                 samples, [model.scorer], deadline_s=deadline_s, priority=priority, request_id=request_id
             )
@@ -150,14 +147,9 @@ class OipServicer(pb_grpc.GRPCInferenceServiceServicer):
 
     async def _find(self, name: str, version: str) -> Model:
         scorer, datatype = split(name)
-        find = partial(self._finder.find_one, scorer, "model_name")
-        found = find() if name_in(scorer) is None else await self._apart(find)  # a taste may have to be read
-        model = Model(name, datatype, found)
+        model = Model(name, datatype, await self._finder.find_one_apart(scorer, "model_name", self._threads))
         model.check_version(version)
         return model
-
-    async def _apart(self, call: Callable[[], R]) -> R:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     def _answering(self, method: str, context: Context) -> contextlib.AbstractAsyncContextManager[str]:
         return answering(method, context, self._engine.clock, self._metrics)

@@ -1,8 +1,6 @@
 """ScorerService: tells what the server can score with."""
 
-import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 from beholder.engine.engine import Engine
 from beholder.errors import InvalidSample
@@ -40,8 +38,7 @@ class ScorerServicer(pb_grpc.ScorerServiceServicer):
             if not request.name:
                 raise InvalidSample("a scorer's name is required", "name")
             if name_in(request.name) is not None:
-                find = partial(self._finder.find_one, request.name, "name")
-                scorer = await asyncio.get_running_loop().run_in_executor(self._threads, find)
+                scorer = await self._finder.find_one_apart(request.name, "name", self._threads)
                 return pb.GetScorerResponse(scorer=convert.taste_scorer_to(scorer))
             spec = self._engine.catalog.scorer(request.name)
             reason = self._engine.not_ready_reason(spec.name)

@@ -5,14 +5,14 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from beholder.config import MIB
 from beholder.engine.engine import Engine
 from beholder.errors import BeholderError, InputError, InvalidSample
 from beholder.metrics import Metrics
 from beholder.rpc import convert
-from beholder.rpc.call import Context, answering, counted, deadline_of
+from beholder.rpc.call import Context, answering, apart, counted, deadline_of
 from beholder.rpc.finding import Finder, asks_taste, image_ids
 from beholder.scoring.asked import Scorer
 from beholder.scoring.rank import rank
@@ -21,7 +21,6 @@ from beholder.types import Priority, Sample, SampleResult, Score
 from beholder.v1 import scoring_service_pb2 as pb
 from beholder.v1 import scoring_service_pb2_grpc as pb_grpc
 
-R = TypeVar("R")
 Answer = Callable[[pb.ScoreStreamRequest, int], Coroutine[Any, Any, pb.ScoreStreamResponse]]
 STREAM_REQUESTS = 1024
 """Messages of one stream that may be in work; more are read only as answers are taken."""
@@ -83,7 +82,7 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
         samples = convert.samples_from(request.samples)
         priority = convert.PRIORITIES.get(request.priority)
         results = await self._results(samples, scorers, deadline_s, priority, request_id, request.explain)
-        ids = await self._apart(asks_taste(scorers), partial(image_ids, samples, scorers))
+        ids = await self._image_ids(samples, scorers)
         response = convert.results_to(results, ids)
         self._check_size(response.ByteSize())
         return response
@@ -115,20 +114,21 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
                 samples.append(error)
         priority = convert.PRIORITIES.get(request.priority)
         results = await self._results(samples, scorers, deadline_s, priority, request_id)
-        has_taste = asks_taste(scorers)
-        among = await self._apart(has_taste, partial(judged_among, scorers, results))
-        ids = await self._apart(has_taste, partial(image_ids, samples, scorers))
-        return convert.ranking_to(rank(among, weights, directions, normalisation), among, ids)
+        if asks_taste(scorers):
+            results = await apart(self._threads, partial(judged_among, scorers, results))
+        ids = await self._image_ids(samples, scorers)
+        return convert.ranking_to(rank(results, weights, directions, normalisation), results, ids)
 
     async def _find(self, names: Sequence[str], panel: str = "", explain: bool = False) -> list[Scorer]:
         found = self._finder.at_once(names, panel, explain=explain)
         if found is None:
-            found = await self._apart(True, partial(self._finder.find, names, panel, explain=explain))
+            found = await apart(self._threads, partial(self._finder.find, names, panel, explain=explain))
         return found
 
-    async def _apart(self, takes_long: bool, call: Callable[[], R]) -> R:
-        """Call in a thread where it may hold up the loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call) if takes_long else call()
+    async def _image_ids(self, samples: Sequence[Sample | InputError], scorers: Sequence[Scorer]) -> list[str]:
+        if not asks_taste(scorers):
+            return [""] * len(samples)
+        return await apart(self._threads, partial(image_ids, samples, scorers))
 
     async def _results(
         self,

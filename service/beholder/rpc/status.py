@@ -27,10 +27,15 @@ def status_of(error: BeholderError, request_id: str) -> grpc.Status:
         details.append(BadRequest(field_violations=[violation]))
     if isinstance(error, CapacityError) and error.retry_after_s > 0.0:
         details.append(RetryInfo(retry_delay=duration(error.retry_after_s)))
-    where = f"{error.field}: " if isinstance(error, InputError) and error.field else ""
     return rpc_status.to_status(
-        Status(code=code_of(error).value, message=f"{where}{error.message}", details=[_pack(it) for it in details])
+        Status(code=code_of(error).value, message=details_of(error), details=[_pack(it) for it in details])
     )
+
+
+def details_of(error: BeholderError) -> str:
+    """Return an error as one text, which begins with the field at fault where there is one."""
+    where = f"{error.field}: " if isinstance(error, InputError) and error.field else ""
+    return f"{where}{error.message}"
 
 
 def _pack(message: Message) -> Any:

@@ -1,6 +1,5 @@
 """TasteService: each call runs in a thread of its own kind, so that a slow disk holds up nobody who only scores."""
 
-import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -8,7 +7,7 @@ from typing import TypeVar
 from beholder.clock import Clock
 from beholder.errors import DeadlinePassed
 from beholder.metrics import Metrics
-from beholder.rpc.call import Context, answering, deadline_of
+from beholder.rpc.call import Context, answering, apart, deadline_of
 from beholder.rpc.taste_calls import TasteCalls
 from beholder.v1 import taste_service_pb2 as pb
 from beholder.v1 import taste_service_pb2_grpc as pb_grpc
@@ -74,4 +73,4 @@ class TasteServicer(pb_grpc.TasteServiceServicer):
                     raise DeadlinePassed("the deadline passed while the call waited for a thread")
                 return call(request, left_s, request_id)
 
-            return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+            return await apart(self._threads, run)
