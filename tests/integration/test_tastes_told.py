@@ -434,8 +434,23 @@ def test_another_replica_sees_a_new_opinion_within_a_second(house: TasteHouse, t
         while p_like(there, "ann", warm(5))[0] > 0.5:
             assert time.monotonic() < deadline
         here[0].delete("ann", "bye")
-        while there[0].learned.remembered("ann"):
+        while there[0].learned.all_remembered(["ann"]):
             assert time.monotonic() < deadline + 10
+
+
+def test_a_name_that_was_made_again_is_not_answered_from_memory(house: TasteHouse, tmp_path: Path) -> None:
+    address = tmp_path / "tastes.db"
+    with house.tastes(address, poll_s=WAIT_S) as here, TasteHouse().tastes(address, poll_s=WAIT_S) as there:
+        new(here[0], "ann", *like(warm(1)), *dislike(cold(2)))
+        assert p_like(here, "ann", warm(5))[0] > 0.5
+        there[0].delete("ann", "bye")
+        new(here[0], "ann")
+        assert p_like(here, "ann", warm(5)) == [0.5]
+        there[0].delete("ann", "bye-again")
+        new(there[0], "ann", *like(cold(1)), *dislike(warm(2)))
+        with pytest.raises(TasteExists):
+            here[0].create("ann", "", "too-late")
+        assert p_like(here, "ann", warm(5))[0] < 0.5
 
 
 def test_tastes_in_memory_are_found_without_reading_and_all_or_none(

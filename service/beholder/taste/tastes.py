@@ -3,6 +3,7 @@
 Every method blocks and may be called by any thread.
 """
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -83,9 +84,7 @@ class Tastes:
 
     def create(self, name: str, encoder: str, request_id: str) -> Summary:
         """Make an empty taste; no encoder means the server's choice."""
-        eye = self._eye(encoder or self._encoder)
-        self._store.create(name, eye.name, eye.digest, request_id)
-        return self._store.summary(name)
+        return self._make(name, self._eye(encoder or self._encoder), request_id)
 
     def tell(
         self,
@@ -159,8 +158,8 @@ class Tastes:
 
     def delete(self, name: str, request_id: str, expected_version: int = 0) -> None:
         """Forget a taste and all that came of it."""
-        self._store.delete(name, request_id, expected_version)
-        self.learned.forget(name)
+        with self._changing(name):
+            self._store.delete(name, request_id, expected_version)
 
     def suggest(
         self,
@@ -214,9 +213,7 @@ class Tastes:
             embeddings=taste.embeddings,
             encoder_digest=taste.encoder_digest,
         )
-        self._store.create(name, eye.name, eye.digest, request_id, told)
-        self.learned.forget(name)
-        return self._store.summary(name)
+        return self._make(name, eye, request_id, told)
 
     def move(self, name: str, encoder: str, request_id: str, expected_version: int = 0, *, timeout_s: float) -> Summary:
         """Embed a taste anew by another encoder, from the images that are kept.
@@ -230,8 +227,8 @@ class Tastes:
         if len(embeddings) < held:
             found = f"of {held} images that {name!r} holds, {len(embeddings)} were kept"
             raise InvalidSample(f"{found}; a taste can move if BEHOLDER_TASTE_IMAGES=keep was set when they were told")
-        self._store.move(name, eye.name, eye.digest, embeddings, request_id, expected_version)
-        self.learned.forget(name)
+        with self._changing(name):
+            self._store.move(name, eye.name, eye.digest, embeddings, request_id, expected_version)
         return self._store.summary(name)
 
     def not_ready_reason(self, taste: Summary) -> str:
@@ -242,9 +239,20 @@ class Tastes:
             return error.message
         return ""
 
+    def _make(self, name: str, eye: Eye, request_id: str, told: Changes | None = None) -> Summary:
+        with self._changing(name):
+            self._store.create(name, eye.name, eye.digest, request_id, told)
+        return self._store.summary(name)
+
     def _write(self, name: str, changes: Changes, request_id: str, expected_version: int) -> Written:
-        try:
+        with self._changing(name):
             return self._store.write(name, changes, request_id, expected_version)
+
+    @contextlib.contextmanager
+    def _changing(self, name: str) -> Iterator[None]:
+        """Hold while a taste is written to; then nothing in memory is of it as it was."""
+        try:
+            yield
         finally:
             self.learned.forget(name)  # also where nobody knows whether it was written
 
