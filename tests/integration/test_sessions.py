@@ -17,7 +17,7 @@ from beholder.config import Config
 from beholder.embedded import Embedded
 from beholder.errors import ConfigError, ScoringFailed
 from beholder.runtime.device import PROOF, choose_device, this_machine
-from beholder.runtime.ort import import_onnxruntime, open_session, run_bound
+from beholder.runtime.ort import import_onnxruntime, open_session
 from beholder.runtime.session import Device
 from beholder.scoring.catalog import load_catalog
 from beholder.scoring.load import load_scorers
@@ -146,15 +146,6 @@ def test_threads_may_share_a_session() -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
-
-
-def test_bound_runs_give_what_plain_runs_give() -> None:
-    """The way of a GPU, on the CPU's memory; the GPU itself is `make gpu-check`'s."""
-    session = import_onnxruntime().InferenceSession(DIFFERENCE, providers=["CPUExecutionProvider"])
-    feeds = {"candidate": images(7, 9), "reference": images(9, 10)}
-    (bound,) = run_bound(session, feeds, ("score",), CPU)
-    (again,) = run_bound(session, {**feeds, "reference": images(7, 9)}, ("score",), CPU)
-    assert (bound.tolist(), again.tolist()) == ([2, 1], [0, 0])
 
 
 @pytest.mark.parametrize(

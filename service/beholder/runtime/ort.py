@@ -9,15 +9,17 @@ import functools
 import io
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from beholder.errors import ConfigError, ScoringFailed
+from beholder.runtime.bound import BoundRuns
 from beholder.runtime.session import Device, Session
 from beholder.types import Tensor
 
+Run = Callable[[Mapping[str, Tensor]], Sequence[Tensor]]
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 CUDA_OPTIONS = {
     "cudnn_conv_algo_search": "HEURISTIC",  # EXHAUSTIVE, the default, searches anew for every new batch size
@@ -88,7 +90,7 @@ def open_session(name: str, model: bytes, device: Device, options: Mapping[str, 
     session._model_bytes = None  # as large as the weights, and kept for nothing but the fallback that is off
     if session.get_providers()[0] != provider:
         raise ConfigError(f"{name}: asked for {provider}, runs on {session.get_providers()[0]}")
-    return OrtSession(name, session, device)
+    return OrtSession(name, ort, session, device)
 
 
 @functools.cache  # ONNX Runtime's own state of the process: a second one would only be a second arena
@@ -124,7 +126,7 @@ def _session_options(ort: Any, device: Device) -> Any:
 class OrtSession:
     """One ONNX Runtime session, as `Session` says."""
 
-    def __init__(self, name: str, session: Any, device: Device) -> None:
+    def __init__(self, name: str, ort: Any, session: Any, device: Device) -> None:
         inputs, outputs = session.get_inputs(), session.get_outputs()
         self.provider: str = session.get_providers()[0]
         self.input_names: tuple[str, ...] = tuple(value.name for value in inputs)
@@ -134,40 +136,22 @@ class OrtSession:
             for value in [*inputs, *outputs]
         }
         self._name = name
-        self._device = device
-        self._session = session
+        self._run: Run | None = functools.partial(session.run, self.output_names)
+        if device.kind != "cpu":  # whose memory the arrays lie in already
+            self._run = BoundRuns(ort, session, self.output_names, device).run
 
     def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Run the graph once, as `Session.run` says."""
-        session = self._session  # held here: closing must not take it from a run under way
-        if session is None:
+        run = self._run  # held here, and the session by it: closing must not take it from a run under way
+        if run is None:
             raise ScoringFailed(f"{self._name}: the session is closed")
         feeds = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
         try:
-            if self._device.kind == "cpu":
-                values = session.run(self.output_names, feeds)
-            else:
-                values = run_bound(session, feeds, self.output_names, self._device)
+            values = run(feeds)
         except Exception as error:  # its exceptions have no base of their own
             raise ScoringFailed(f"{self._name}: {error}") from error
         return dict(zip(self.output_names, values, strict=True))
 
     def close(self) -> None:
         """Let go of the graph, as `Session.close` says."""
-        self._session = None
-
-
-def run_bound(session: Any, feeds: Mapping[str, Tensor], outputs: tuple[str, ...], device: Device) -> list[Tensor]:
-    """Run with inputs and outputs bound to the device's memory: each crosses the bus once.
-
-    A binding is made for each run, so that threads may share the session.
-    """
-    ort = import_onnxruntime()
-    binding = session.io_binding()
-    for name, array in feeds.items():
-        binding.bind_ortvalue_input(name, ort.OrtValue.ortvalue_from_numpy(array, device.kind, device.id))
-    for name in outputs:
-        binding.bind_output(name, device.kind, device.id)
-    session.run_with_iobinding(binding)
-    values: list[Tensor] = binding.copy_outputs_to_cpu()
-    return values
+        self._run = None
