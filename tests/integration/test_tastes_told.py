@@ -196,7 +196,7 @@ def test_a_graph_that_fails_fails_the_whole_request_and_nothing_is_written(
     house.session.function = lambda inputs: {}
     with pytest.raises(ScoringFailed):
         tell(served[0], "ann", *like(warm(1)))
-    assert served[0].summary("ann").version == 1
+    assert served[0].portrait("ann").taste.version == 1
 
 
 def test_the_same_request_again_says_the_same_and_does_nothing(served: tuple[Tastes, Engine]) -> None:
@@ -219,7 +219,7 @@ def test_two_writers_at_once_lose_nothing(served: tuple[Tastes, Engine]) -> None
         writer.start()
     for writer in writers:
         writer.join()
-    assert (served[0].summary("ann").images, served[0].summary("ann").version) == (21, 22)
+    assert (served[0].portrait("ann").taste.images, served[0].portrait("ann").taste.version) == (21, 22)
 
 
 def test_ratings_are_read_on_their_own_scale(served: tuple[Tastes, Engine]) -> None:
@@ -366,7 +366,9 @@ def test_an_exported_taste_says_the_same_elsewhere(served: tuple[Tastes, Engine]
     with TasteHouse().tastes(tmp_path / "other.db") as other:
         assert other[0].import_("bea", given, "import").verdicts == 3
         assert p_like(other, "bea", warm(8), cold(9)) == before
-        assert other[0].import_("bea", given, "import").version == other[0].summary("bea").version, "once is enough"
+        assert other[0].import_("bea", given, "import").version == other[0].portrait("bea").taste.version, (
+            "once is enough"
+        )
         with pytest.raises(TasteExists):
             other[0].import_("bea", given, "import-again")
 
@@ -415,7 +417,7 @@ def test_an_opinion_told_while_a_taste_moves_is_not_lost(house: TasteHouse, tmp_
         tastes.move("ann", there, "move", timeout_s=WAIT_S)
         house.session.gate.set()
         teller.join()
-        summary = tastes.summary("ann")
+        summary = tastes.portrait("ann").taste
         assert (summary.encoder, summary.images, summary.version) == (there, 2, 4)
 
 
@@ -477,7 +479,7 @@ def test_limits_hold(house: TasteHouse, tmp_path: Path) -> None:
             tell(tastes, "ann", *like(warm(3)))
         with pytest.raises(TasteFull):
             new(tastes, "bob")
-        assert tastes.summary("ann").images == 2
+        assert tastes.portrait("ann").taste.images == 2
 
 
 def test_a_verdict_near_the_middle_may_flip_and_says_so(house: TasteHouse, tmp_path: Path) -> None:

@@ -43,6 +43,11 @@ class Said(NamedTuple):
     is_far: bool
 
 
+def counted_sd(sd: float) -> float:
+    """Return the part of a standard deviation of the latent opinion that P(like) counts, which is what callers see."""
+    return sqrt(DOUBT) * sd
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Judgement:
     """What a taste says of N images, as `Said`; every array is (N,)."""

@@ -57,10 +57,6 @@ class Learned:
         if self._watcher.is_alive():
             self._watcher.join()
 
-    def remembered(self, name: str) -> TasteScorer | None:
-        """Return a taste where that takes no reading; never blocks."""
-        return self._memory.get(name)
-
     def all_remembered(self, names: Sequence[str]) -> dict[str, TasteScorer] | None:
         """Return tastes by the names that they have as scorers, where none takes reading, else None; never blocks."""
         found = [self._memory.get(name) for name in names]

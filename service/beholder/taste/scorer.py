@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite, sqrt
+from math import isfinite
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from beholder.scoring.asked import Graph, Scorer
 from beholder.scoring.embedding import embeddings_in
 from beholder.store.opinions import Source, Taste
 from beholder.taste.eye import Eye
-from beholder.taste.head import DOUBT, F64, Head
+from beholder.taste.head import F64, Head, counted_sd
 from beholder.taste.learner import fit
 from beholder.types import F32, Direction, Kind, Outcome, SampleResult, Score, TasteVerdict, Tensor
 
@@ -128,7 +128,7 @@ def _score(scorer: TasteScorer, z: F64, embedding: F32 | None = None) -> Score:
         (scorer.is_told and said.is_far, IS_FAR),
     )
     why_unsure = "; ".join(reason for is_so, reason in reasons if is_so)
-    verdict = TasteVerdict(scorer.version, said.mean, sqrt(DOUBT) * said.sd, said.percentile, why_unsure)
+    verdict = TasteVerdict(scorer.version, said.mean, counted_sd(said.sd), said.percentile, why_unsure)
     return Score(said.p_like, taste=verdict, embedding=embedding)
 
 

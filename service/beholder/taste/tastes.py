@@ -7,7 +7,6 @@ import contextlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from beholder.store.opinions import Opinion, Taste
 from beholder.store.store import Store, Summary
 from beholder.taste.agreement import Comparison, certainty, compare, correlation
 from beholder.taste.eye import Eye
-from beholder.taste.head import DOUBT, F64
+from beholder.taste.head import F64, counted_sd
 from beholder.taste.learned import Learned
 from beholder.taste.learner import LeftOut, leave_one_out
 from beholder.taste.questions import Question, suggest
@@ -146,11 +145,7 @@ class Tastes:
         reader = self._reader(summary)
         left_out = leave_one_out(taste, reader.eye.background, reader.eye.prior)
         after, before = certainty(reader.scorer(taste).head, reader.eye.background)
-        return Portrait(summary, opinions, left_out, (sqrt(DOUBT) * after, sqrt(DOUBT) * before))
-
-    def summary(self, name: str) -> Summary:
-        """Return a taste without its opinions."""
-        return self._store.summary(name)
+        return Portrait(summary, opinions, left_out, (counted_sd(after), counted_sd(before)))
 
     def page(self, after_name: str, limit: int) -> Sequence[Summary]:
         """Return the first `limit` tastes whose names come after `after_name`, by name."""
