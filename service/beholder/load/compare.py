@@ -13,7 +13,6 @@ from typing import Any
 
 from beholder.load.result import Result, of_json
 
-CONFIDENCE = 0.99
 STUDENT = {
     1: 63.66, 2: 9.93, 3: 5.84, 4: 4.61, 5: 4.04, 6: 3.71, 7: 3.50, 8: 3.36, 9: 3.25, 10: 3.17, 12: 3.06, 15: 2.95,
     20: 2.85, 30: 2.75, 60: 2.66, 120: 2.62,
@@ -144,7 +143,7 @@ def noise_of(before: Sequence[float], after: Sequence[float]) -> float:
 
 
 def student(freedom: float) -> float:
-    """Return Student's quantile for `CONFIDENCE`, two-sided, at the table's next lower degrees of freedom."""
+    """Return Student's quantile for 99 %, two-sided, at the table's next lower degrees of freedom."""
     return STUDENT[max(one for one in STUDENT if one <= max(1.0, freedom))]
 
 

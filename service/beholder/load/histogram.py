@@ -11,7 +11,6 @@ from typing import Any, Self
 
 SUB_BITS = 11
 """2048 values of one microsecond each, then 1024 buckets for each doubling: three significant digits."""
-HALF = 1 << (SUB_BITS - 1)
 
 
 def bucket_of(value_us: int) -> int:

@@ -6,7 +6,6 @@ long, so no length in the message changes.
 """
 
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from beholder.load.mix import Ask, Case, Kind, Mix
@@ -136,8 +135,3 @@ def _varint(number: int) -> bytes:
         number >>= 7
     digits.append(number)
     return bytes(digits)
-
-
-def names_of(asks: Sequence[Ask]) -> list[str]:
-    """Return all scorers asked, each once."""
-    return list(dict.fromkeys(name for ask in asks for name in ask.scorers))
