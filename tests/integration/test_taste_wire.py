@@ -233,7 +233,7 @@ def test_bad_requests_are_told_what_is_wrong(caller: Caller) -> None:
     invalid = grpc.StatusCode.INVALID_ARGUMENT
     for request, code, text in (
         (pb.AddOpinionsRequest(name="strict", opinions=like), invalid, "a request_id is 1 to 64"),
-        (pb.AddOpinionsRequest(name="strict", request_id="r"), invalid, "opinions: want 1 to 16 in one request, got 0"),
+        (pb.AddOpinionsRequest(name="strict", request_id="r"), invalid, "want 1 to 16 opinions in one request, got 0"),
         (pb.AddOpinionsRequest(name="strict", request_id="r", opinions=like * 17), invalid, "got 17"),
         (pb.AddOpinionsRequest(name="nobody", request_id="r", opinions=like), grpc.StatusCode.NOT_FOUND, "'nobody'"),
         (
@@ -248,7 +248,7 @@ def test_bad_requests_are_told_what_is_wrong(caller: Caller) -> None:
     taken = pb.CreateTasteRequest(name="strict", request_id="another")
     assert failure(caller.tastes.CreateTaste, taken)[0] is grpc.StatusCode.ALREADY_EXISTS
     one = pb.SuggestPairsRequest(name="strict", candidates=[image(WARM[0])])
-    assert "candidates: want 2 to 16" in failure(caller.tastes.SuggestPairs, one)[2]
+    assert "want 2 to 16 candidates in one request, got 1" in failure(caller.tastes.SuggestPairs, one)[2]
     other = pb.CreateTasteRequest(name="ear", encoder="ear", request_id="ear")
     assert "no encoder 'ear'" in failure(caller.tastes.CreateTaste, other)[2]
     assert "format 1" in failure(caller.tastes.ImportTaste, pb.ImportTasteRequest(request_id="i"))[2]

@@ -6,6 +6,7 @@ from typing import Any
 from beholder.errors import InvalidSample, TasteNotServed
 from beholder.rpc import taste_convert as convert
 from beholder.rpc.finding import NO_STORE
+from beholder.rpc.regions import NOTHING_LENT, Reader, Regions
 from beholder.store.changes import Changes
 from beholder.store.store import Summary
 from beholder.taste.tastes import Tastes
@@ -13,7 +14,6 @@ from beholder.v1 import taste_service_pb2 as pb
 from beholder.v1 import tastes_pb2
 
 PAGE, MAX_PAGE = 100, 1000
-MAX_GROUP_CHARACTERS = 4096
 
 
 class TasteCalls:
@@ -22,10 +22,11 @@ class TasteCalls:
     Args:
         tastes: None where none are kept: then every call says so.
         max_samples: opinions or candidates in one request.
+        regions: memory in which callers' images may lie.
     """
 
-    def __init__(self, tastes: Tastes | None, max_samples: int) -> None:
-        self._kept, self._max_samples = tastes, max_samples
+    def __init__(self, tastes: Tastes | None, max_samples: int, regions: Regions = NOTHING_LENT) -> None:
+        self._kept, self._max_samples, self._regions = tastes, max_samples, regions
 
     def answer(self, method: str, request: Any, timeout_s: float, call_id: str) -> Any:
         """Answer a call by the name of its method, such as `CreateTaste`."""
@@ -40,7 +41,7 @@ class TasteCalls:
     def add_opinions(self, request: pb.AddOpinionsRequest, timeout_s: float, call_id: str) -> pb.AddOpinionsResponse:
         """Tell a taste more."""
         self._check_count(len(request.opinions), 1, "opinions")
-        opinions = convert.opinions_from(request.opinions)
+        opinions = convert.opinions_from(request.opinions, Reader(self._regions))
         told = self._tastes.tell(
             request.name, opinions, request.request_id, request.expected_version, timeout_s=timeout_s
         )
@@ -95,7 +96,7 @@ class TasteCalls:
             raise InvalidSample(f"{want}, got {len(request.groups)}", "groups")
         questions = self._tastes.suggest(
             request.name,
-            convert.images_from(request.candidates),
+            convert.images_from(request.candidates, Reader(self._regions)),
             request.groups,
             request.limit or 1,
             timeout_s=timeout_s,
@@ -110,7 +111,7 @@ class TasteCalls:
     ) -> pb.CompareTastesResponse:
         """Tell how far two tastes agree."""
         self._check_count(len(request.candidates), 0, "candidates")
-        candidates = convert.images_from(request.candidates)
+        candidates = convert.images_from(request.candidates, Reader(self._regions))
         agreement, found = self._tastes.compare(
             request.first, request.second, candidates, timeout_s=timeout_s, request_id=call_id
         )
@@ -151,4 +152,4 @@ class TasteCalls:
 
     def _check_count(self, count: int, least: int, field: str) -> None:
         if not least <= count <= self._max_samples:
-            raise InvalidSample(f"want {least} to {self._max_samples} in one request, got {count}", field)
+            raise InvalidSample(f"want {least} to {self._max_samples} {field} in one request, got {count}", field)
