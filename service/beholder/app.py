@@ -22,6 +22,8 @@ from beholder.engine.engine import Engine
 from beholder.errors import ConfigError
 from beholder.metrics import Metrics
 from beholder.rpc.health import POLL_S, Health
+from beholder.rpc.lender import Lender
+from beholder.rpc.regions import Regions
 from beholder.rpc.server import build_server, listen
 from beholder.runtime.device import choose_device
 from beholder.runtime.session import Device
@@ -134,8 +136,10 @@ async def _serve(service: Service) -> None:
     engine, metrics, config = service.engine, service.metrics, service.config
     health = Health(engine, metrics)
     await health.start()
-    server = build_server(engine, service.tastes, health, config, metrics)
+    regions = Regions(config.shm_mb * MIB if config.shm else 0, config.max_message_mb * MIB)
+    server = build_server(engine, service.tastes, health, config, metrics, regions)
     address = listen(server, config.address)
+    lender = _lender(regions, config, metrics)
     stopping = asyncio.Event()
     _on_signal(_leave)  # nobody was let in yet
     with _metrics_server(metrics, config.metrics_address) as metrics_address:
@@ -155,10 +159,22 @@ async def _serve(service: Service) -> None:
         if not await asyncio.to_thread(engine.drain, config.drain_s):
             log.warning("some calls were still in flight after %g s; they end with UNAVAILABLE", config.drain_s)
         await asyncio.sleep(GRACE_S)
+        if lender:
+            await lender.stop()
         stop = asyncio.create_task(asyncio.to_thread(service.stop))
         await asyncio.wait([stop], timeout=GRACE_S)  # a batch that is stuck is not waited for
         log.info("stopped")
     _leave()
+
+
+def _lender(regions: Regions, config: Config, metrics: Metrics) -> Lender | None:
+    if not config.shm:
+        return None
+    lender = Lender(Path(config.shm), regions)
+    lender.start()
+    metrics.shared_regions.set_function(lambda: regions.count)
+    metrics.shared_bytes.set_function(lambda: regions.used_bytes)
+    return lender
 
 
 def _on_signal(call: Callable[[], object]) -> None:

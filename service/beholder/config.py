@@ -46,6 +46,8 @@ class Config:
     max_message_mb: int = _setting(256, "MiB in one gRPC message", 1, 2047)
     max_image_mb: float = _setting(16.0, "MiB of one encoded image", 0.001, 2047.0)
     max_image_mpx: float = _setting(40.0, "megapixels of one image, checked before it is decoded", 0.001, 1000.0)
+    shm: str = _setting("", "path of a Unix socket where callers on this host are lent memory for images; empty: off")
+    shm_mb: int = _setting(1024, "MiB of memory lent at the same time", 1, 1_000_000)
     cache_mb: int = _setting(64, "MiB of embeddings and results kept for repeated images; 0: off", 0, 1_000_000)
     taste_store: str = _setting("", "file or postgresql:// address that keeps tastes; empty: no tastes")
     taste_encoder: str = _setting("taste-eye", "encoder of new tastes that name none")

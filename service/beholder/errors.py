@@ -7,7 +7,8 @@ BeholderError
 │  ├─ ScorerNotFound          names the nearest that exist
 │  │  └─ TasteNotFound           a taste is asked as a scorer
 │  ├─ ScorerNotExported       known, but its graph was never built here
-│  │  └─ TasteNotServed          no store, or not the encoder that the taste was told with
+│  │  ├─ TasteNotServed          no store, or not the encoder that the taste was told with
+│  │  └─ SharingOff              this server lends no memory for images
 │  ├─ TasteExists             the name is taken
 │  └─ VersionConflict         somebody else wrote first; names both versions
 ├─ CapacityError          the same request may work later; carries retry_after_s
@@ -67,6 +68,10 @@ class ScorerNotExported(InputError):
 
 class TasteNotServed(ScorerNotExported):
     """A taste that this server can't keep or judge by as it was started."""
+
+
+class SharingOff(ScorerNotExported):
+    """An image that lies in shared memory, which this server was not told to lend."""
 
 
 class TasteExists(InputError):

@@ -51,6 +51,8 @@ class Metrics:
         self.in_flight_bytes = make.gauge("in_flight_bytes", "Bytes of samples admitted and not yet answered.")
         self.refusals = make.counter("refusals", "Requests refused at the door.", "reason")
         self.dropped_rows = make.counter("dropped_rows", "Rows admitted that never reached the device.", "reason")
+        self.shared_regions = make.gauge("shared_regions", "Regions of memory lent to callers on this host.")
+        self.shared_bytes = make.gauge("shared_bytes", "Bytes of memory lent to callers on this host.")
         self.input_bytes = make.counter("input_bytes", "Bytes of images received.")
         self.cache_lookups = make.counter("cache_lookups", "Look-ups in the output cache.", "graph", "result")
         self.cache_bytes = make.gauge("cache_bytes", "Bytes that the output cache holds.")

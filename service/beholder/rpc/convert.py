@@ -7,6 +7,7 @@ import numpy as np
 from google.protobuf.duration_pb2 import Duration
 
 from beholder.errors import BeholderError, CapacityError, InputError, InvalidSample, code_of
+from beholder.rpc.regions import Reader
 from beholder.scoring.asked import Scorer
 from beholder.scoring.rank import Ranked
 from beholder.scoring.spec import ScorerSpec
@@ -38,7 +39,7 @@ NORMALISATIONS = {
 _Seen = dict[bytes, EncodedImage] | None
 
 
-def samples_from(messages: Sequence[samples_pb2.Sample]) -> list[Sample | InputError]:
+def samples_from(messages: Sequence[samples_pb2.Sample], reader: Reader) -> list[Sample | InputError]:
     """Read samples; one that is malformed becomes its own error.
 
     Equal bytes become one image object, which is decoded once. A lone candidate has nothing to share, and
@@ -46,43 +47,53 @@ def samples_from(messages: Sequence[samples_pb2.Sample]) -> list[Sample | InputE
     """
     is_alone = len(messages) == 1 and not messages[0].HasField("reference")
     seen: _Seen = None if is_alone else {}
-    return [_sample_from(message, f"samples[{index}]", seen) for index, message in enumerate(messages)]
+    return [_sample_from(message, f"samples[{index}]", reader, seen) for index, message in enumerate(messages)]
 
 
-def image_from(message: samples_pb2.Image, field: str, seen: _Seen = None) -> Image:
+def image_from(message: samples_pb2.Image, field: str, reader: Reader, seen: _Seen = None) -> Image:
     """Read one image, the same object for bytes that were `seen`.
 
+    Args:
+        reader: copies what lies in memory that was lent.
+
     Raises:
-        InvalidSample: no content, or raw pixels that are not as many as their size says.
+        InvalidSample: no content, raw pixels that are not as many as their size says, or no such part of a region.
+        SharingOff: this server lends no memory.
     """
     content = message.WhichOneof("content")
-    if content == "encoded":
-        data = message.encoded
-        return EncodedImage(data) if seen is None else seen.setdefault(data, EncodedImage(data))
     if content == "raw":
-        return _raw_image(message.raw, f"{field}.raw")
-    raise InvalidSample("an image is required: set encoded or raw", field)
+        return _raw_image(message.raw, message.raw.rgb, f"{field}.raw", "rgb")
+    if content == "shared":
+        shared = message.shared
+        data = reader.read(shared, f"{field}.shared")
+        if shared.width_px or shared.height_px:
+            return _raw_image(shared, data, f"{field}.shared", "size_bytes")
+    elif content == "encoded":
+        data = message.encoded
+    else:
+        raise InvalidSample("an image is required: set encoded, raw or shared", field)
+    return EncodedImage(data) if seen is None else seen.setdefault(data, EncodedImage(data))
 
 
-def _sample_from(message: samples_pb2.Sample, field: str, seen: _Seen) -> Sample | InputError:
+def _sample_from(message: samples_pb2.Sample, field: str, reader: Reader, seen: _Seen) -> Sample | InputError:
     try:
-        candidate = image_from(message.candidate, f"{field}.candidate", seen)
+        candidate = image_from(message.candidate, f"{field}.candidate", reader, seen)
         has_reference = message.HasField("reference")
-        reference = image_from(message.reference, f"{field}.reference", seen) if has_reference else None
+        reference = image_from(message.reference, f"{field}.reference", reader, seen) if has_reference else None
     except InputError as error:
         return error
     return Sample(candidate, reference, message.prompt or None)
 
 
-def _raw_image(raw: samples_pb2.RawImage, field: str) -> RawImage:
-    height, width, found = raw.height_px, raw.width_px, len(raw.rgb)
+def _raw_image(size: samples_pb2.RawImage | samples_pb2.SharedImage, rgb: bytes, field: str, name: str) -> RawImage:
+    height, width, found = size.height_px, size.width_px, len(rgb)
     if not height or not width or found != height * width * 3:
         raise InvalidSample(
-            f"rgb: want height_px * width_px * 3 = {height} * {width} * 3 = {height * width * 3} bytes"
+            f"{name}: want height_px * width_px * 3 = {height} * {width} * 3 = {height * width * 3} bytes"
             f" with both sides at least 1, got {found}",
             field,
         )
-    return RawImage(np.frombuffer(raw.rgb, np.uint8).reshape(height, width, 3))
+    return RawImage(np.frombuffer(rgb, np.uint8).reshape(height, width, 3))
 
 
 def weights_from(messages: Sequence[scoring_service_pb2.WeightedScorer]) -> dict[str, float]:

@@ -14,6 +14,7 @@ from beholder.metrics import Metrics
 from beholder.rpc import convert
 from beholder.rpc.call import Context, answering, apart, counted, deadline_of
 from beholder.rpc.finding import Finder, asks_taste, image_ids
+from beholder.rpc.regions import Reader, Regions
 from beholder.scoring.asked import Scorer
 from beholder.scoring.rank import rank
 from beholder.taste.scorer import judged_among
@@ -37,6 +38,7 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
         threads: where tastes are read that are not in memory, and what takes long is done.
         default_timeout_s: deadline of calls that bring none.
         max_message_bytes: of an answer.
+        regions: memory in which callers' images may lie.
     """
 
     def __init__(
@@ -47,8 +49,9 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
         default_timeout_s: float,
         max_message_bytes: int,
         metrics: Metrics,
+        regions: Regions,
     ) -> None:
-        self._engine, self._finder, self._threads = engine, finder, threads
+        self._engine, self._finder, self._threads, self._regions = engine, finder, threads, regions
         self._default_timeout_s = default_timeout_s
         self._max_answer_bytes = max_message_bytes - FRAME_BYTES
         self._metrics = metrics
@@ -79,7 +82,7 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
 
     async def _score(self, request: pb.ScoreRequest, deadline_s: float, request_id: str) -> pb.ScoreResponse:
         scorers = await self._find(request.scorers, request.panel, request.explain)
-        samples = convert.samples_from(request.samples)
+        samples = convert.samples_from(request.samples, Reader(self._regions))
         priority = convert.PRIORITIES.get(request.priority)
         results = await self._results(samples, scorers, deadline_s, priority, request_id, request.explain)
         ids = await self._image_ids(samples, scorers)
@@ -104,11 +107,12 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
             raise InvalidSample(f"unknown value {request.normalisation}", "normalisation")
         directions = {scorer.spec.name: scorer.spec.direction for scorer in scorers}
         rank([], weights, directions, normalisation)
-        reference = convert.image_from(request.reference, "reference") if request.HasField("reference") else None
+        reader, has_reference = Reader(self._regions), request.HasField("reference")
+        reference = convert.image_from(request.reference, "reference", reader) if has_reference else None
         samples: list[Sample | InputError] = []
         for index, message in enumerate(request.candidates):
             try:
-                candidate = convert.image_from(message, f"samples[{index}].candidate")
+                candidate = convert.image_from(message, f"samples[{index}].candidate", reader)
                 samples.append(Sample(candidate, reference, request.prompt or None))
             except InputError as error:
                 samples.append(error)

@@ -13,6 +13,7 @@ from beholder.errors import ConfigError
 from beholder.metrics import Metrics
 from beholder.rpc.finding import Finder
 from beholder.rpc.health import INFERENCE, Health
+from beholder.rpc.regions import Regions
 from beholder.rpc.scorer_servicer import ScorerServicer
 from beholder.rpc.scoring_servicer import ScoringServicer
 from beholder.rpc.taste_calls import TasteCalls
@@ -33,7 +34,7 @@ STORE_THREADS = 16
 
 
 def build_server(
-    engine: Engine, tastes: Tastes | None, health: Health, config: Config, metrics: Metrics
+    engine: Engine, tastes: Tastes | None, health: Health, config: Config, metrics: Metrics, regions: Regions
 ) -> grpc.aio.Server:
     """Register all services; nothing listens yet."""
     # Here, not above: a process that serves nothing may hold tritonclient, whose messages have the same names.
@@ -43,12 +44,13 @@ def build_server(
     server = grpc.aio.server(options=_options(config))
     finder, threads = Finder(engine, tastes), ThreadPoolExecutor(STORE_THREADS, "store")
     default_s, max_bytes = config.default_timeout_s, config.max_message_mb * MIB
-    scoring = ScoringServicer(engine, finder, threads, default_s, max_bytes, metrics)
+    scoring = ScoringServicer(engine, finder, threads, default_s, max_bytes, metrics, regions)
     scoring_service_pb2_grpc.add_ScoringServiceServicer_to_server(scoring, server)
     scorer_service_pb2_grpc.add_ScorerServiceServicer_to_server(
-        ScorerServicer(engine, finder, threads, metrics), server
+        ScorerServicer(engine, finder, threads, metrics, regions, config.shm), server
     )
-    telling = TasteServicer(TasteCalls(tastes, config.max_samples), threads, default_s, engine.clock, metrics)
+    calls = TasteCalls(tastes, config.max_samples, regions)
+    telling = TasteServicer(calls, threads, default_s, engine.clock, metrics)
     taste_service_pb2_grpc.add_TasteServiceServicer_to_server(telling, server)
     inference = OipServicer(engine, finder, health, threads, config, metrics)
     inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(inference, server)

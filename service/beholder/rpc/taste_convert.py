@@ -7,6 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from beholder.errors import InputError, InvalidSample
 from beholder.rpc.convert import error_to, image_from
+from beholder.rpc.regions import Reader
 from beholder.store.opinions import Choice, Opinion, Source, Taste, Verdict
 from beholder.store.store import Summary
 from beholder.taste.telling import ImageOrId, NewChoice, NewOpinion, NewVerdict, rating
@@ -20,50 +21,51 @@ SOURCES = {
 }
 
 
-def opinions_from(messages: Sequence[tastes_pb2.NewOpinion]) -> list[NewOpinion | InputError]:
+def opinions_from(messages: Sequence[tastes_pb2.NewOpinion], reader: Reader) -> list[NewOpinion | InputError]:
     """Read what somebody says; an opinion that is malformed becomes its own error."""
-    return [_opinion_or_error(message, f"opinions[{place}]") for place, message in enumerate(messages)]
+    return [_opinion_or_error(message, f"opinions[{place}]", reader) for place, message in enumerate(messages)]
 
 
-def images_from(messages: Sequence[tastes_pb2.OpinionImage]) -> list[ImageOrId]:
+def images_from(messages: Sequence[tastes_pb2.OpinionImage], reader: Reader) -> list[ImageOrId]:
     """Read candidates.
 
     Raises:
         InvalidSample: one is none.
     """
-    return [_image_from(message, f"candidates[{place}]") for place, message in enumerate(messages)]
+    return [_image_from(message, f"candidates[{place}]", reader) for place, message in enumerate(messages)]
 
 
-def _opinion_or_error(message: tastes_pb2.NewOpinion, field: str) -> NewOpinion | InputError:
+def _opinion_or_error(message: tastes_pb2.NewOpinion, field: str, reader: Reader) -> NewOpinion | InputError:
     try:
-        return _opinion_from(message, field)
+        return _opinion_from(message, field, reader)
     except InputError as error:
         return error
 
 
-def _opinion_from(message: tastes_pb2.NewOpinion, field: str) -> NewOpinion:
+def _opinion_from(message: tastes_pb2.NewOpinion, field: str, reader: Reader) -> NewOpinion:
     which = message.WhichOneof("opinion")
     if which == "like":
-        return NewVerdict(_image_from(message.like, f"{field}.like"), Source.LIKE, 1.0)
+        return NewVerdict(_image_from(message.like, f"{field}.like", reader), Source.LIKE, 1.0)
     if which == "dislike":
-        return NewVerdict(_image_from(message.dislike, f"{field}.dislike"), Source.DISLIKE, -1.0)
+        return NewVerdict(_image_from(message.dislike, f"{field}.dislike", reader), Source.DISLIKE, -1.0)
     if which == "rating":
-        image = _image_from(message.rating.image, f"{field}.rating.image")
+        image = _image_from(message.rating.image, f"{field}.rating.image", reader)
         try:
             return rating(image, message.rating.value, message.rating.lowest, message.rating.highest)
         except InvalidSample as error:
             raise InvalidSample(error.message, f"{field}.rating") from error
     if which == "choice":
-        better = _image_from(message.choice.better, f"{field}.choice.better")
-        return NewChoice(better, _image_from(message.choice.worse, f"{field}.choice.worse"), message.choice.is_tie)
+        better = _image_from(message.choice.better, f"{field}.choice.better", reader)
+        worse = _image_from(message.choice.worse, f"{field}.choice.worse", reader)
+        return NewChoice(better, worse, message.choice.is_tie)
     raise InvalidSample("want a like, a dislike, a rating or a choice, got none", field)
 
 
-def _image_from(message: tastes_pb2.OpinionImage, field: str) -> ImageOrId:
+def _image_from(message: tastes_pb2.OpinionImage, field: str, reader: Reader) -> ImageOrId:
     which = message.WhichOneof("which")
     if which == "id":
         return message.id
-    return image_from(message.image, f"{field}.image" if which else field)
+    return image_from(message.image, f"{field}.image" if which else field, reader)
 
 
 def opinion_to(opinion: Opinion) -> tastes_pb2.Opinion:

@@ -24,19 +24,21 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62\x65holder/v1/samples.proto\x12\x0b\x62\x65holder.v1\"K\n\x05Image\x12\x11\n\x07\x65ncoded\x18\x01 \x01(\x0cH\x00\x12$\n\x03raw\x18\x02 \x01(\x0b\x32\x15.beholder.v1.RawImageH\x00\x42\t\n\x07\x63ontent\"<\n\x08RawImage\x12\x10\n\x08width_px\x18\x01 \x01(\r\x12\x11\n\theight_px\x18\x02 \x01(\r\x12\x0b\n\x03rgb\x18\x03 \x01(\x0c\"f\n\x06Sample\x12%\n\tcandidate\x18\x01 \x01(\x0b\x32\x12.beholder.v1.Image\x12%\n\treference\x18\x02 \x01(\x0b\x32\x12.beholder.v1.Image\x12\x0e\n\x06prompt\x18\x03 \x01(\t*R\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x18\n\x14PRIORITY_INTERACTIVE\x10\x01\x12\x12\n\x0ePRIORITY_BATCH\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62\x65holder/v1/samples.proto\x12\x0b\x62\x65holder.v1\"w\n\x05Image\x12\x11\n\x07\x65ncoded\x18\x01 \x01(\x0cH\x00\x12$\n\x03raw\x18\x02 \x01(\x0b\x32\x15.beholder.v1.RawImageH\x00\x12*\n\x06shared\x18\x03 \x01(\x0b\x32\x18.beholder.v1.SharedImageH\x00\x42\t\n\x07\x63ontent\"<\n\x08RawImage\x12\x10\n\x08width_px\x18\x01 \x01(\r\x12\x11\n\theight_px\x18\x02 \x01(\r\x12\x0b\n\x03rgb\x18\x03 \x01(\x0c\"k\n\x0bSharedImage\x12\r\n\x05token\x18\x01 \x01(\x0c\x12\x14\n\x0coffset_bytes\x18\x02 \x01(\x04\x12\x12\n\nsize_bytes\x18\x03 \x01(\x04\x12\x10\n\x08width_px\x18\x04 \x01(\r\x12\x11\n\theight_px\x18\x05 \x01(\r\"f\n\x06Sample\x12%\n\tcandidate\x18\x01 \x01(\x0b\x32\x12.beholder.v1.Image\x12%\n\treference\x18\x02 \x01(\x0b\x32\x12.beholder.v1.Image\x12\x0e\n\x06prompt\x18\x03 \x01(\t*R\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x18\n\x14PRIORITY_INTERACTIVE\x10\x01\x12\x12\n\x0ePRIORITY_BATCH\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'beholder.v1.samples_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PRIORITY']._serialized_start=285
-  _globals['_PRIORITY']._serialized_end=367
+  _globals['_PRIORITY']._serialized_start=438
+  _globals['_PRIORITY']._serialized_end=520
   _globals['_IMAGE']._serialized_start=42
-  _globals['_IMAGE']._serialized_end=117
-  _globals['_RAWIMAGE']._serialized_start=119
-  _globals['_RAWIMAGE']._serialized_end=179
-  _globals['_SAMPLE']._serialized_start=181
-  _globals['_SAMPLE']._serialized_end=283
+  _globals['_IMAGE']._serialized_end=161
+  _globals['_RAWIMAGE']._serialized_start=163
+  _globals['_RAWIMAGE']._serialized_end=223
+  _globals['_SHAREDIMAGE']._serialized_start=225
+  _globals['_SHAREDIMAGE']._serialized_end=332
+  _globals['_SAMPLE']._serialized_start=334
+  _globals['_SAMPLE']._serialized_end=436
 # @@protoc_insertion_point(module_scope)

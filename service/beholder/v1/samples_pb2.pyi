@@ -43,12 +43,13 @@ Global___Priority: _TypeAlias = Priority  # noqa: Y015
 
 @_typing.final
 class Image(_message.Message):
-    """An image, as a whole file or as pixels."""
+    """An image, as a whole file, as pixels, or as either in memory that the server lent."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ENCODED_FIELD_NUMBER: _builtins.int
     RAW_FIELD_NUMBER: _builtins.int
+    SHARED_FIELD_NUMBER: _builtins.int
     encoded: _builtins.bytes
     """A whole JPEG, PNG or WebP file. At most the server's image byte and pixel limits
     (16 MiB and 40 megapixels unless the operator chose others).
@@ -57,17 +58,24 @@ class Image(_message.Message):
     def raw(self) -> Global___RawImage:
         """Pixels that are already decoded."""
 
+    @_builtins.property
+    def shared(self) -> Global___SharedImage:
+        """A whole file or pixels in memory that the server lent to a caller on its host. Refused unless the operator
+        turned that on.
+        """
+
     def __init__(
         self,
         *,
         encoded: _builtins.bytes = ...,
         raw: Global___RawImage | None = ...,
+        shared: Global___SharedImage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "encoded", b"encoded", "raw", b"raw"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "encoded", b"encoded", "raw", b"raw", "shared", b"shared"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "encoded", b"encoded", "raw", b"raw"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "encoded", b"encoded", "raw", b"raw", "shared", b"shared"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["encoded", "raw"]  # noqa: Y015
+    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["encoded", "raw", "shared"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_content) -> _WhichOneofReturnType_content | None: ...
 
@@ -102,6 +110,47 @@ class RawImage(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RawImage: _TypeAlias = RawImage  # noqa: Y015
+
+@_typing.final
+class SharedImage(_message.Message):
+    """An image in a region of memory that the server made and lent to this caller. The server copies it as it reads the
+    request, so the caller may write over it once it has the answer. All that one request names counts as if it were
+    sent: it may be no more than one message may hold.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    OFFSET_BYTES_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    WIDTH_PX_FIELD_NUMBER: _builtins.int
+    HEIGHT_PX_FIELD_NUMBER: _builtins.int
+    token: _builtins.bytes
+    """Names the region: 16 bytes, as the server gave them when it lent it. Good while that connection is open."""
+    offset_bytes: _builtins.int
+    """Where the image begins in the region."""
+    size_bytes: _builtins.int
+    """How long it is, at least 1; it ends within the region."""
+    width_px: _builtins.int
+    """Width in pixels, of pixels that are laid out as in RawImage; 0 says that it is a whole JPEG, PNG or WebP file."""
+    height_px: _builtins.int
+    """Height in pixels; 0 where the width is. Then size_bytes is height_px * width_px * 3."""
+    def __init__(
+        self,
+        *,
+        token: _builtins.bytes = ...,
+        offset_bytes: _builtins.int = ...,
+        size_bytes: _builtins.int = ...,
+        width_px: _builtins.int = ...,
+        height_px: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["height_px", b"height_px", "offset_bytes", b"offset_bytes", "size_bytes", b"size_bytes", "token", b"token", "width_px", b"width_px"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SharedImage: _TypeAlias = SharedImage  # noqa: Y015
 
 @_typing.final
 class Sample(_message.Message):

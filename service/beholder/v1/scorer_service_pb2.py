@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from beholder.v1 import scorers_pb2 as beholder_dot_v1_dot_scorers__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n beholder/v1/scorer_service.proto\x12\x0b\x62\x65holder.v1\x1a\x19\x62\x65holder/v1/scorers.proto\"\x14\n\x12ListScorersRequest\"_\n\x13ListScorersResponse\x12$\n\x07scorers\x18\x01 \x03(\x0b\x32\x13.beholder.v1.Scorer\x12\"\n\x06panels\x18\x02 \x03(\x0b\x32\x12.beholder.v1.Panel\" \n\x10GetScorerRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"8\n\x11GetScorerResponse\x12#\n\x06scorer\x18\x01 \x01(\x0b\x32\x13.beholder.v1.Scorer2\xad\x01\n\rScorerService\x12P\n\x0bListScorers\x12\x1f.beholder.v1.ListScorersRequest\x1a .beholder.v1.ListScorersResponse\x12J\n\tGetScorer\x12\x1d.beholder.v1.GetScorerRequest\x1a\x1e.beholder.v1.GetScorerResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n beholder/v1/scorer_service.proto\x12\x0b\x62\x65holder.v1\x1a\x19\x62\x65holder/v1/scorers.proto\"\x14\n\x12ListScorersRequest\"_\n\x13ListScorersResponse\x12$\n\x07scorers\x18\x01 \x03(\x0b\x32\x13.beholder.v1.Scorer\x12\"\n\x06panels\x18\x02 \x03(\x0b\x32\x12.beholder.v1.Panel\" \n\x10GetScorerRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"8\n\x11GetScorerResponse\x12#\n\x06scorer\x18\x01 \x01(\x0b\x32\x13.beholder.v1.Scorer\"\x12\n\x10GetServerRequest\"V\n\x11GetServerResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x30\n\rshared_memory\x18\x02 \x01(\x0b\x32\x19.beholder.v1.SharedMemory\"1\n\x0cSharedMemory\x12\x0e\n\x06socket\x18\x01 \x01(\t\x12\x11\n\tserver_id\x18\x02 \x01(\x0c\x32\xf9\x01\n\rScorerService\x12P\n\x0bListScorers\x12\x1f.beholder.v1.ListScorersRequest\x1a .beholder.v1.ListScorersResponse\x12J\n\tGetScorer\x12\x1d.beholder.v1.GetScorerRequest\x1a\x1e.beholder.v1.GetScorerResponse\x12J\n\tGetServer\x12\x1d.beholder.v1.GetServerRequest\x1a\x1e.beholder.v1.GetServerResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,6 +40,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSCORERREQUEST']._serialized_end=227
   _globals['_GETSCORERRESPONSE']._serialized_start=229
   _globals['_GETSCORERRESPONSE']._serialized_end=285
-  _globals['_SCORERSERVICE']._serialized_start=288
-  _globals['_SCORERSERVICE']._serialized_end=461
+  _globals['_GETSERVERREQUEST']._serialized_start=287
+  _globals['_GETSERVERREQUEST']._serialized_end=305
+  _globals['_GETSERVERRESPONSE']._serialized_start=307
+  _globals['_GETSERVERRESPONSE']._serialized_end=393
+  _globals['_SHAREDMEMORY']._serialized_start=395
+  _globals['_SHAREDMEMORY']._serialized_end=444
+  _globals['_SCORERSERVICE']._serialized_start=447
+  _globals['_SCORERSERVICE']._serialized_end=696
 # @@protoc_insertion_point(module_scope)

@@ -45,6 +45,11 @@ class ScorerServiceStub:
                 request_serializer=beholder_dot_v1_dot_scorer__service__pb2.GetScorerRequest.SerializeToString,
                 response_deserializer=beholder_dot_v1_dot_scorer__service__pb2.GetScorerResponse.FromString,
                 _registered_method=True)
+        self.GetServer = channel.unary_unary(
+                '/beholder.v1.ScorerService/GetServer',
+                request_serializer=beholder_dot_v1_dot_scorer__service__pb2.GetServerRequest.SerializeToString,
+                response_deserializer=beholder_dot_v1_dot_scorer__service__pb2.GetServerResponse.FromString,
+                _registered_method=True)
 
 
 class ScorerServiceServicer:
@@ -65,6 +70,13 @@ class ScorerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetServer(self, request, context):
+        """Describes the server itself.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ScorerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +89,11 @@ def add_ScorerServiceServicer_to_server(servicer, server):
                     servicer.GetScorer,
                     request_deserializer=beholder_dot_v1_dot_scorer__service__pb2.GetScorerRequest.FromString,
                     response_serializer=beholder_dot_v1_dot_scorer__service__pb2.GetScorerResponse.SerializeToString,
+            ),
+            'GetServer': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetServer,
+                    request_deserializer=beholder_dot_v1_dot_scorer__service__pb2.GetServerRequest.FromString,
+                    response_serializer=beholder_dot_v1_dot_scorer__service__pb2.GetServerResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +151,33 @@ class ScorerService:
             '/beholder.v1.ScorerService/GetScorer',
             beholder_dot_v1_dot_scorer__service__pb2.GetScorerRequest.SerializeToString,
             beholder_dot_v1_dot_scorer__service__pb2.GetScorerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetServer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/beholder.v1.ScorerService/GetServer',
+            beholder_dot_v1_dot_scorer__service__pb2.GetServerRequest.SerializeToString,
+            beholder_dot_v1_dot_scorer__service__pb2.GetServerResponse.FromString,
             options,
             channel_credentials,
             insecure,

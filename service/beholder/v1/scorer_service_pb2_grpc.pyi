@@ -37,6 +37,8 @@ class ScorerServiceStub:
     """Lists all scorers and panels."""
     GetScorer: _grpc.UnaryUnaryMultiCallable[_scorer_service_pb2.GetScorerRequest, _scorer_service_pb2.GetScorerResponse]
     """Describes one scorer, with its card."""
+    GetServer: _grpc.UnaryUnaryMultiCallable[_scorer_service_pb2.GetServerRequest, _scorer_service_pb2.GetServerResponse]
+    """Describes the server itself."""
 
 @_typing.type_check_only
 class ScorerServiceAsyncStub(ScorerServiceStub):
@@ -47,6 +49,8 @@ class ScorerServiceAsyncStub(ScorerServiceStub):
     """Lists all scorers and panels."""
     GetScorer: _aio.UnaryUnaryMultiCallable[_scorer_service_pb2.GetScorerRequest, _scorer_service_pb2.GetScorerResponse]  # type: ignore[assignment]
     """Describes one scorer, with its card."""
+    GetServer: _aio.UnaryUnaryMultiCallable[_scorer_service_pb2.GetServerRequest, _scorer_service_pb2.GetServerResponse]  # type: ignore[assignment]
+    """Describes the server itself."""
 
 class ScorerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Describes the catalogue."""
@@ -66,5 +70,13 @@ class ScorerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_scorer_service_pb2.GetScorerResponse, _abc.Awaitable[_scorer_service_pb2.GetScorerResponse]]:
         """Describes one scorer, with its card."""
+
+    @_abc_1.abstractmethod
+    def GetServer(
+        self,
+        request: _scorer_service_pb2.GetServerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scorer_service_pb2.GetServerResponse, _abc.Awaitable[_scorer_service_pb2.GetServerResponse]]:
+        """Describes the server itself."""
 
 def add_ScorerServiceServicer_to_server(servicer: ScorerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,160 @@
+"""Memory that callers on this host write images into: made here, handed out here, and read by copying alone.
+
+Nothing of a caller's is ever opened, and no region is ever mapped here: `pread` copies what is asked for, once, before
+anything looks at it. So a caller that writes over its image meanwhile gets the score of what was copied, whole; and
+what can't be read is an error, never a signal that ends the process.
+"""
+
+import fcntl
+import os
+import secrets
+import threading
+from collections.abc import Callable
+
+from beholder.config import MIB
+from beholder.errors import InvalidSample, QueueFull, SharingOff
+from beholder.lease import TOKEN_BYTES
+from beholder.v1 import samples_pb2
+
+MAX_REGIONS = 256
+"""Each costs two file descriptors, and many systems allow a process 1,024."""
+OFF = "this server lends no memory: start it with BEHOLDER_SHM=PATH, or send the image itself"
+
+
+class Region:
+    """One piece of memory that is lent; thread-safe. Its size is sealed: neither side can change it.
+
+    Raises:
+        OSError: there is no memory or file descriptor left, or this is not Linux.
+    """
+
+    def __init__(self, size_bytes: int) -> None:
+        self.token, self.size_bytes = secrets.token_bytes(TOKEN_BYTES), size_bytes
+        self._lock = threading.Lock()
+        self._fd: int | None = os.memfd_create("beholder-images", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            os.ftruncate(self._fd, size_bytes)
+            fcntl.fcntl(self._fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+        except OSError:
+            self.close()
+            raise
+
+    def hand_out(self, give: Callable[[int], object]) -> None:
+        """Call `give` with the file descriptor."""
+        with self._lock:
+            if self._fd is not None:
+                give(self._fd)
+
+    def read(self, offset: int, size_bytes: int) -> bytes | None:
+        """Copy bytes that lie within the region; None once it is closed."""
+        with self._lock:  # a descriptor that was closed may be another file's by now
+            return None if self._fd is None else os.pread(self._fd, size_bytes, offset)
+
+    def close(self) -> None:
+        """Let go of the memory; it is free once its borrower lets go too."""
+        with self._lock:
+            fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
+
+
+class Regions:
+    """All that is lent; thread-safe.
+
+    Args:
+        max_bytes: of all regions together; 0 lends nothing.
+        max_request_bytes: of what one request may name.
+    """
+
+    def __init__(self, max_bytes: int, max_request_bytes: int) -> None:
+        self.max_bytes, self.max_request_bytes = max_bytes, max_request_bytes
+        self.server_id = secrets.token_bytes(TOKEN_BYTES)
+        self._lock = threading.Lock()
+        self._lent: dict[bytes, Region] = {}
+
+    @property
+    def count(self) -> int:
+        """Regions that are lent now."""
+        return len(self._lent)
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes of all of them."""
+        with self._lock:
+            return sum(region.size_bytes for region in self._lent.values())
+
+    def lend(self, size_bytes: int) -> Region:
+        """Make a region.
+
+        Raises:
+            InvalidSample: that size can never be had.
+            QueueFull: too much is lent just now.
+            OSError: the system has no memory or file descriptor left.
+        """
+        if not 1 <= size_bytes <= self.max_bytes:
+            raise InvalidSample(f"want a region of 1 to {self.max_bytes} bytes (BEHOLDER_SHM_MB), got {size_bytes}")
+        with self._lock:
+            used = sum(region.size_bytes for region in self._lent.values())
+            if len(self._lent) >= MAX_REGIONS:
+                raise QueueFull(f"{MAX_REGIONS} regions are lent; that is the limit")
+            if used + size_bytes > self.max_bytes:
+                limit = f"the limit is {self.max_bytes / MIB:g} (BEHOLDER_SHM_MB)"
+                raise QueueFull(f"{used / MIB:g} MiB are lent and {size_bytes / MIB:g} more are wanted; {limit}")
+            region = Region(size_bytes)
+            self._lent[region.token] = region
+        return region
+
+    def take_back(self, region: Region) -> None:
+        """Forget a region; what reads it just now may finish."""
+        with self._lock:
+            self._lent.pop(region.token, None)
+        region.close()
+
+    def find(self, token: bytes) -> Region | None:
+        """Return a region that is lent; None where this token names none."""
+        return self._lent.get(token)
+
+
+class Reader:
+    """Reads what one request names: each part once, however often it is named, and no more than a message may hold."""
+
+    def __init__(self, regions: Regions) -> None:
+        self._regions, self._left_bytes = regions, regions.max_request_bytes
+        self._read: dict[tuple[bytes, int, int], bytes] = {}
+
+    def read(self, image: samples_pb2.SharedImage, field: str) -> bytes:
+        """Copy the bytes of an image; `field` is its path in the request.
+
+        Raises:
+            SharingOff: this server lends no memory.
+            InvalidSample: not lent, not within the region, or more than one request may bring.
+        """
+        if not self._regions.max_bytes:
+            raise SharingOff(OFF, field)
+        part = (image.token, image.offset_bytes, image.size_bytes)
+        data = self._read.get(part)
+        if data is None:
+            data = self._read[part] = self._copy(*part, field)
+        return data
+
+    def _copy(self, token: bytes, offset: int, size_bytes: int, field: str) -> bytes:
+        region = self._regions.find(token)
+        if region is None:
+            found = f"{len(token)} bytes that name none; it was taken back when its connection ended, or never lent"
+            raise InvalidSample(f"token: want the {TOKEN_BYTES} bytes of a region that is lent, got {found}", field)
+        if not 1 <= size_bytes <= region.size_bytes - offset:
+            limit = f"at least 1 byte that ends within the region's {region.size_bytes}"
+            raise InvalidSample(f"size_bytes: want {limit}, got {size_bytes} from offset_bytes {offset} on", field)
+        if size_bytes > self._left_bytes:
+            most = self._regions.max_request_bytes
+            found = f"{size_bytes} after {most - self._left_bytes}"
+            raise InvalidSample(f"size_bytes: want {most} bytes in one request at most, got {found}", field)
+        data = region.read(offset, size_bytes)
+        if data is None or len(data) != size_bytes:
+            raise InvalidSample("token: the region was taken back while it was read: its connection ended", field)
+        self._left_bytes -= size_bytes
+        return data
+
+
+NOTHING_LENT = Regions(0, 0)
+"""Of a server that lends no memory, and of an engine without a server."""
