@@ -37,6 +37,8 @@ from beholder.taste.tastes import Tastes
 
 log = logging.getLogger(__name__)
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+CUDA_RUNNERS = 2
+"""Of each graph: while one batch is computed, the next is copied to the device."""
 GRACE_S = 1.0
 """After the drain: answers that are being written go out, and whoever still asks is told UNAVAILABLE."""
 
@@ -80,10 +82,11 @@ def build(config: Config, encoders: Sequence[str] = ()) -> Service:
         ConfigError: a setting, a scorer folder, a model file, the device or the store is wrong.
     """
     cores = usable_cores()
-    runners = config.runners or max(1, cores // config.intra_op_threads)
-    config = dataclasses.replace(config, runners=runners, decode_threads=config.decode_threads or cores)
     metrics = Metrics()
     device = choose_device(config.device, config.device_id, config.intra_op_threads)
+    own_runners = max(1, cores // config.intra_op_threads) if device.kind == "cpu" else CUDA_RUNNERS
+    runners, threads = config.runners or own_runners, config.decode_threads or cores
+    config = dataclasses.replace(config, runners=runners, decode_threads=threads)
     catalog = load_catalog([Path(folder) for folder in config.models] or [shipped_models()])
     if config.taste_store:
         encoders = [*encoders, *encoders_with_background(catalog, config.taste_backgrounds)]

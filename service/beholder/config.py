@@ -32,7 +32,9 @@ class Config:
     device: str = _setting("auto", "cpu, cuda (or no start), or auto: the CPU where CUDA fails", choices=DEVICES)
     device_id: int = _setting(0, "which CUDA device", 0, 255)
     intra_op_threads: int = _setting(1, "threads inside one run on the CPU", 1, 1024)
-    runners: int = _setting(0, "runs at the same time on the CPU; 0: one per core", 0, 1024)
+    runners: int = _setting(
+        0, "runs at the same time, on a GPU for each graph; 0: one per core, on a GPU two per graph", 0, 1024
+    )
     decode_threads: int = _setting(0, "images decoded at the same time; 0: one per core", 0, 1024)
     max_queue_rows: int = _setting(
         4096, "rows admitted and not yet answered; more are refused, bulk work from half of it on", 1, 10_000_000

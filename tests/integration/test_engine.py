@@ -156,6 +156,18 @@ def test_on_a_gpu_every_batch_size_is_warmed_up_and_batches_in_between_are_padde
     assert session.batches == [1, 4]
 
 
+def test_on_a_gpu_every_graph_has_runners_of_its_own(house: House) -> None:
+    sessions = [house.add_graph(name, brightness, rows=1) for name in ("bright", "dark")]
+    with running(house, "cuda", runners=2) as engine:
+        for session in sessions:
+            hold(session)
+        jobs = [submit(engine, [Sample(grey_png(level))], "bright", "dark") for level in (1, 2)]
+        for session in sessions:
+            assert all(session.entered.acquire(timeout=WAIT_S) for _ in jobs)
+            session.gate.set()
+        assert [value(job.wait(WAIT_S)[0]["dark"]) for job in jobs] == [1.0, 2.0]
+
+
 def test_a_broken_image_fails_alone_and_names_its_field(house: House) -> None:
     house.add_graph("bright", brightness)
     with running(house) as engine:

@@ -75,12 +75,11 @@ class Engine:
             clock,
             is_open=self._wants,
         )
-        runners = config.runners if device == "cpu" else 1
-        slots = Slots(runners if device == "cpu" else max(1, len(loaded.graphs)), clock)
+        slots = Slots(config.runners * (1 if device == "cpu" else max(1, len(loaded.graphs))), clock)
         self._lanes = {
             name: Lane(
                 graph,
-                runners,
+                config.runners,
                 () if device == "cpu" else powers_of_two(graph.max_batch_rows),
                 slots,
                 config.queue_delay_ms / 1e3,
