@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from beholder.clock import Clock
 from beholder.engine.cache import OutputCache
 from beholder.engine.job import SampleTask
-from beholder.engine.lane import Lane, Row
+from beholder.engine.lane import Row
 from beholder.engine.picture import Picture
 from beholder.errors import ScoringFailed
 from beholder.metrics import Metrics
@@ -47,13 +47,13 @@ class Answers:
         known = self._cache.get((image, encoder.name))
         return None if known is None else embeddings_in(known)[0]
 
-    def deliver(self, lane: Lane, rows: Sequence[Row], outputs: Mapping[str, Tensor]) -> None:
+    def deliver(self, graph: Graph, rows: Sequence[Row], outputs: Mapping[str, Tensor]) -> None:
         """Answer the rows of a batch, one output row for each, and keep what may be asked again."""
         for index, row in enumerate(rows):
             if row.digest is not None:
                 one = {name: output[index : index + 1] for name, output in outputs.items()}
-                self._cache.put((row.digest, lane.graph.name), one)
-        self._answer([row.task for row in rows], lane.graph, outputs, rows[0].tensors[CANDIDATE].shape[:2])
+                self._cache.put((row.digest, graph.name), one)
+        self._answer([row.task for row in rows], graph, outputs, rows[0].tensors[CANDIDATE].shape[:2])
 
     def _answer(
         self, tasks: Sequence[SampleTask], graph: Graph, outputs: Mapping[str, Tensor], size_px: tuple[int, ...] = ()

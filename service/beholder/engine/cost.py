@@ -4,6 +4,8 @@ Least squares with forgetting, as BentoML's CORK dispatcher has it, so that the 
 gets busier. It answers None until it has seen enough, and nobody is refused on a guess. It is told the time.
 """
 
+from dataclasses import dataclass
+
 FORGET = 0.98
 """What an observation still weighs after the next one; about the last 50 count."""
 ENOUGH = 3
@@ -12,6 +14,24 @@ SURPRISE = 4.0
 that did get slower is believed batch by batch."""
 STALE_S = 30.0
 """After so long without a batch all is forgotten: one slow batch must not have everybody refused for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a model knows, to be handed on: a batch of n rows takes `batch_s` + n * `row_s`.
+
+    Attributes:
+        row_s: of a row of mean work.
+        seen_at: when the last batch was seen.
+    """
+
+    batch_s: float
+    row_s: float
+    seen_at: float
+
+    def predict(self, batches: float, rows: float, now: float) -> float | None:
+        """Return the seconds that `rows` mean rows in `batches` batches take on one runner; None once it is stale."""
+        return None if now - self.seen_at > STALE_S else self.batch_s * batches + self.row_s * rows
 
 
 class CostModel:
@@ -57,6 +77,11 @@ class CostModel:
         if slope <= 0.0 or intercept < 0.0:
             return 0.0, mean_y / mean_x
         return intercept, slope
+
+    def known(self) -> Cost | None:
+        """Return what is known; None before enough was seen."""
+        known = self.coefficients()
+        return None if known is None else Cost(known[0], known[1] * self._x / self._rows, self._seen_at)
 
     def predict(self, batches: float, rows: float, now: float) -> float | None:
         """Return the seconds that `rows` mean rows in `batches` batches take on one runner."""

@@ -19,11 +19,11 @@ from beholder.engine.admission import Admission
 from beholder.engine.answers import Answers
 from beholder.engine.cost import CostModel
 from beholder.engine.expected import done_s
-from beholder.engine.job import Job, SampleTask
-from beholder.engine.lane import Lane, Row, powers_of_two
+from beholder.engine.job import Job, SampleTask, Waits
+from beholder.engine.lane import Row
+from beholder.engine.lanes import AnyLane, MakeLane, lanes_here
 from beholder.engine.picture import Picture, Pictures
 from beholder.engine.queue import BatchQueue, Entry
-from beholder.engine.slots import Slots
 from beholder.engine.workers import Workers
 from beholder.errors import (
     DeadlinePassed,
@@ -53,10 +53,18 @@ class Engine:
         loaded: those that can run.
         config: limits and numbers of threads, with no zeros left in `runners` and `decode_threads`.
         device: "cpu" or "cuda".
+        make_lane: makes the lane of a graph that runs elsewhere; None runs all in this process.
     """
 
     def __init__(
-        self, catalog: Catalog, loaded: Loaded, config: Config, device: str, clock: Clock, metrics: Metrics
+        self,
+        catalog: Catalog,
+        loaded: Loaded,
+        config: Config,
+        device: str,
+        clock: Clock,
+        metrics: Metrics,
+        make_lane: MakeLane | None = None,
     ) -> None:
         self.catalog, self.clock = catalog, clock
         self._loaded, self._config, self._metrics = loaded, config, metrics
@@ -75,20 +83,9 @@ class Engine:
             clock,
             is_open=self._wants,
         )
-        slots = Slots(config.runners * (1 if device == "cpu" else max(1, len(loaded.graphs))), clock)
+        make = make_lane or lanes_here(config, device, len(loaded.graphs), clock, metrics)
         self._lanes = {
-            name: Lane(
-                graph,
-                config.runners,
-                () if device == "cpu" else powers_of_two(graph.max_batch_rows),
-                slots,
-                config.queue_delay_ms / 1e3,
-                self._answers.deliver,
-                self._release_rows,
-                clock,
-                metrics,
-            )
-            for name, graph in loaded.graphs.items()
+            name: make(graph, self._answers.deliver, self._release_rows) for name, graph in loaded.graphs.items()
         }
 
     def start(self) -> None:
@@ -244,7 +241,7 @@ class Engine:
             is_kept = self._answers.keeps(lane.graph)
             self._push(lane, Row(task, tensors, pictures["candidate"].digest() if is_kept else None))
 
-    def _push(self, lane: Lane, row: Row) -> None:
+    def _push(self, lane: AnyLane, row: Row) -> None:
         if row.task.is_done:
             return
         with self._lock:
@@ -275,7 +272,7 @@ class Engine:
         task.pictures, task.waits = {}, []
         self._admission.release(len({scorer.graph.name for scorer in task.job.scorers}), task.size_bytes)
 
-    def _discard(self, workers: Workers[Any], entry: Entry[Any]) -> None:
+    def _discard(self, workers: Waits, entry: Entry[Any]) -> None:
         if workers.discard(entry):
             self._metrics.dropped_rows.labels("cancelled").inc()
             if isinstance(entry.payload, Row):

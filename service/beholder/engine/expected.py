@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from beholder.engine.cost import CostModel
+from beholder.engine.cost import Cost, CostModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Waiting:
 
 
 def run_s(
-    cost: CostModel, waiting: Waiting, max_batch_rows: int, runners: int, turn_s: float, now: float
+    cost: CostModel | Cost, waiting: Waiting, max_batch_rows: int, runners: int, turn_s: float, now: float
 ) -> float | None:
     """Return the seconds until a lane is through with rows; None where nobody knows.
 

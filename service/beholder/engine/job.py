@@ -3,16 +3,23 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from beholder.engine.picture import Picture, size_bytes
 from beholder.engine.queue import Entry
-from beholder.engine.workers import Workers
 from beholder.errors import BeholderError, Cancelled, InputError
 from beholder.scoring.asked import Graph, Scorer
 from beholder.types import Outcome, Priority, Sample, SampleResult
 
 log = logging.getLogger(__name__)
+
+
+class Waits(Protocol):
+    """Where entries wait."""
+
+    def discard(self, entry: Entry[Any]) -> bool:
+        """Take a row out unrun; False where it has left already."""
+        ...
 
 
 class Job:
@@ -111,7 +118,7 @@ class SampleTask:
         charged.update(own)
         self.pictures: Mapping[str, Picture] = {}
         self.coming: set[str] = set()
-        self.waits: list[tuple[Workers[Any], Entry[Any]]] = []
+        self.waits: list[tuple[Waits, Entry[Any]]] = []
         self._lock = threading.Lock()
         self._outcomes: dict[str, Outcome | None] = {scorer.spec.name: None for scorer in job.scorers}
         self._missing = len(self._outcomes)

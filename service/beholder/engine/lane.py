@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from beholder.clock import Clock
-from beholder.engine.cost import CostModel
+from beholder.engine.cost import Cost, CostModel
 from beholder.engine.expected import run_s
 from beholder.engine.job import SampleTask
 from beholder.engine.queue import BatchQueue, Entry
@@ -21,6 +21,8 @@ from beholder.metrics import Metrics
 from beholder.scoring.asked import Graph
 from beholder.types import U8, Priority, Tensor
 
+Deliver = Callable[[Graph, Sequence["Row"], Mapping[str, Tensor]], None]
+Release = Callable[[Sequence["Row"]], None]
 log = logging.getLogger(__name__)
 
 MAX_BATCH_MPX = 4.0
@@ -65,7 +67,7 @@ class Lane:
         batch_rows: the batch sizes that are run, ascending; batches in between are padded. Empty: any size.
         slots: shared by all lanes of one device.
         delay_s: how long an idle runner waits for company.
-        deliver: takes (rows, outputs), one output row for each; called outside the device's slot order.
+        deliver: takes (graph, rows, outputs), one output row for each; called outside the device's slot order.
         release: told of all rows that leave the lane, run or not.
     """
 
@@ -76,8 +78,8 @@ class Lane:
         batch_rows: Sequence[int],
         slots: Slots,
         delay_s: float,
-        deliver: Callable[["Lane", Sequence[Row], Mapping[str, Tensor]], None],
-        release: Callable[[Sequence[Row]], None],
+        deliver: Deliver,
+        release: Release,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
@@ -108,6 +110,17 @@ class Lane:
         """Whether the last batches succeeded and none is stuck."""
         is_well = self._failures < MAX_FAILURES or self._clock() - self._failed_at > TRY_AGAIN_S
         return is_well and self.workers.busy_s() < STUCK_S
+
+    @property
+    def cost(self) -> Cost | None:
+        """What a batch costs; None before that is known."""
+        with self._cost_lock:
+            return self._cost.known()
+
+    @property
+    def turn_s(self) -> float:
+        """How long a batch waits for other lanes."""
+        return self._slots.turn_s()
 
     def warm_up(self) -> None:
         """Run every batch size once, or 1 and the largest where any size may run, and learn what they cost.
@@ -164,7 +177,7 @@ class Lane:
         try:
             outputs = self._run(rows)
             self._ran(batch, started)
-            self._deliver(self, rows, outputs)
+            self._deliver(self.graph, rows, outputs)
         except Exception:
             self._failures, self._failed_at = self._failures + 1, self._clock()
             ids = ", ".join(sorted({row.task.job.request_id for row in rows}))
