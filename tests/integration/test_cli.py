@@ -9,9 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
@@ -19,27 +17,12 @@ import pytest
 from PIL import Image
 
 from beholder.cli.main import run
+from said import Said, Type
 from server_process import REPO, ServerProcess, StartServer, environment
 
 ASSETS = REPO / "tests" / "assets"
 REFERENCE, GOOD, WORSE = (str(ASSETS / name) for name in ("landscape.png", "landscape-q75.jpg", "landscape-q30.jpg"))
 OURS = "psnr,ssim"
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def objects(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-
-Type = Callable[..., Said]
 
 
 @pytest.fixture(scope="module")

@@ -27,39 +27,12 @@ from beholder.errors import (
     Unavailable,
 )
 from beholder.types import Direction, Kind, Priority, Score
+from blocking import Blocking
 from server_process import REPO, ServerProcess, StartServer
 
 ASSETS = REPO / "tests" / "assets"
 REFERENCE, GOOD, WORSE = (ASSETS / name for name in ("landscape.png", "landscape-q75.jpg", "landscape-q30.jpg"))
 OURS = ("psnr", "ssim")
-
-
-class Blocking:
-    """An `AsyncClient` that waits for its own answers, so that one test speaks to every kind of caller."""
-
-    def __init__(self, address: str) -> None:
-        self._loop = asyncio.new_event_loop()
-
-        async def connect() -> AsyncClient:
-            return AsyncClient(address)
-
-        self._client = self._loop.run_until_complete(connect())
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        return lambda *args, **words: self._loop.run_until_complete(getattr(self._client, name)(*args, **words))
-
-    def score_stream(self, *args: Any, **words: Any) -> Iterator[tuple[int, Result]]:
-        async def collect() -> list[tuple[int, Result]]:
-            return [pair async for pair in self._client.score_stream(*args, **words)]
-
-        return iter(self._loop.run_until_complete(collect()))
-
-    def __enter__(self) -> "Blocking":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._loop.run_until_complete(self._client.close())
-        self._loop.close()
 
 
 Caller = Client | Embedded | Blocking

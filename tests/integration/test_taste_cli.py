@@ -4,10 +4,8 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
@@ -16,31 +14,11 @@ from beholder.cli.asking import Where
 from beholder.cli.main import run
 from beholder.errors import Unavailable
 from eye_folder import EYE, OTHER_EYE, SCORERS, write_models
+from said import Said, Type
 from server_process import ServerProcess, StartServer, environment
 from taste_house import cold, warm
 
 ANN_LIKES_WARM = ("--like", "good/*.png", "--dislike", "bad/*.png")
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def objects(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.out.splitlines()]
-
-    @property
-    def rows(self) -> list[list[str]]:
-        """The lines below the head of a table."""
-        return [line.split() for line in self.out.splitlines()[1:]]
-
-
-Type = Callable[..., Said]
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,18 @@
 """Tastes as callers use them, against a real server and in-process: the same words, the same answers."""
 
-import asyncio
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from beholder.client import AsyncClient, Choice, Client, ImageId, Normalisation, Sample, Verdict
+from beholder.client import Choice, Client, ImageId, Normalisation, Sample, Verdict
 from beholder.config import Config
 from beholder.embedded import Embedded
 from beholder.errors import InvalidSample, ScorerNotExported, ScorerNotFound, TasteExists, VersionConflict
 from beholder.types import Kind
+from blocking import Blocking
 from eye_folder import EYE, OTHER_EYE, SCORERS, write_models
 from server_process import ServerProcess, StartServer
 from taste_house import cold, warm
@@ -31,42 +31,6 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def ours(start_server: StartServer, settings: dict[str, Any]) -> ServerProcess:
     return start_server(**settings)
-
-
-class Blocking:
-    """An `AsyncClient` that waits for its own answers, so that one test speaks to every kind of caller."""
-
-    def __init__(self, address: str) -> None:
-        self._loop = asyncio.new_event_loop()
-
-        async def connect() -> AsyncClient:
-            return AsyncClient(address)
-
-        self._client = self._loop.run_until_complete(connect())
-        self.tastes = Words(self._client.tastes, self._wait)
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        return lambda *args, **words: self._wait(getattr(self._client, name)(*args, **words))
-
-    def _wait(self, waiting: Any) -> Any:
-        async def collect() -> list[Any]:
-            return [one async for one in waiting]
-
-        return self._loop.run_until_complete(collect() if hasattr(waiting, "__aiter__") else waiting)
-
-    def close(self) -> None:
-        self._loop.run_until_complete(self._client.close())
-        self._loop.close()
-
-
-class Words:
-    """The words of an object, each waited for."""
-
-    def __init__(self, of: object, wait: Callable[[Any], Any]) -> None:
-        self._of, self._wait = of, wait
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        return lambda *args, **words: self._wait(getattr(self._of, name)(*args, **words))
 
 
 @pytest.fixture(scope="module", params=["client", "async", "embedded"])
