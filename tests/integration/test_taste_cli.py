@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -147,9 +148,19 @@ def test_every_kind_of_opinion_can_be_typed(type_: Type, ann: str) -> None:
 def test_a_taste_is_shown(type_: Type, ann: str) -> None:
     lines = type_("taste", "show", ann).out.splitlines()
     assert lines[0].split() == ["name", f"{ann},", "version", "2"]
-    assert any(line.startswith("predicts ") and "of 10 opinions right" in line for line in lines)
+    assert any(line.startswith("predicts ") and "of 10 opinions, each from" in line for line in lines)
     assert f"like of {id_of('good/0.png')}" in lines
     assert f"dislike of {id_of('bad/0.png')}" in lines
+
+
+def test_a_taste_calls_the_images_that_are_given_by_name(type_: Type, ann: str) -> None:
+    said = type_("taste", "show", ann, "good", "new/c1.png", "gone.png")
+    assert (said.code, said.err.split(": ")[1]) == (1, "gone.png")
+    lines = said.out.splitlines()
+    assert "like of good/0.png" in lines
+    assert f"dislike of {id_of('bad/0.png')}" in lines
+    (shown,) = type_("taste", "show", ann, "good/0.png", "--json").objects
+    assert shown["names"] == {id_of("good/0.png"): "good/0.png"}
 
 
 def test_tastes_are_listed(type_: Type, ann: str) -> None:
@@ -166,6 +177,9 @@ def test_what_is_forgotten_is_said(type_: Type, ann: str) -> None:
         f"forgotten: dislike of {id_of('bad/0.png')}",
         f"{ann}: 8 images left, version 3",
     }
+    assert type_("taste", "forget", ann, "new/w0.png").out.splitlines()[0] == "nothing was said of new/w0.png"
+    shutil.copy("good/1.png", "copy.png")
+    assert type_("taste", "forget", ann, "good/1.png", "copy.png").code == 0
     assert said.err.startswith("beholder: gone.png: ")
 
 
@@ -220,6 +234,11 @@ def test_pairs_to_show_next_are_suggested_without_what_is_broken(type_: Type, an
     assert len(said.rows) == 3
     assert all(row[0] != row[1] and float(row[2]) > 0 for row in said.rows)
     assert {line.split(": ")[1] for line in said.err.splitlines()} == {"broken.png", "gone.png"}
+    shutil.copy("new/w0.png", "copy.png")
+    said = type_("taste", "suggest", ann, "new/w0.png", "copy.png")
+    assert (said.code, said.out, "teach" in said.err) == (0, "", True)
+    said = type_("taste", "suggest", ann, "new/w0.png")
+    assert (said.code, said.err) == (2, "beholder: want 2 to 256 candidates in one request, got 1\n")
     pair, *_ = type_("taste", "suggest", ann, "new", "--json").objects
     assert set(pair) == {"first", "second", "gain"}
 

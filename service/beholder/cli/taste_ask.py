@@ -85,6 +85,8 @@ def suggest(name: str, images: Sequence[str], count: int, as_json: bool, where: 
     """Find the pairs whose comparison would teach most.
 
     Show somebody the two, and tell what they choose: beholder taste add NAME --better IMAGE --worse IMAGE
+
+    The gain is what their answer is expected to teach, in nats: at most 0.69, which is all that one choice can say.
     """
     named = taste_images(images)
     with where.open(tastes=True) as caller:
@@ -93,6 +95,8 @@ def suggest(name: str, images: Sequence[str], count: int, as_json: bool, where: 
     if as_json:
         for first, second, gain in rows:
             click.echo(json.dumps({"first": first, "second": second, "gain": gain}))
+    elif not rows:
+        click.echo("beholder: no comparison of these would teach anything", err=True)
     else:
         _write_table(["first", "second", "gain"], [[first, second, f"{gain:.4f}"] for first, second, gain in rows])
     return 0 if len(left) == len(named) else 1
@@ -108,7 +112,8 @@ def compare(first: str, second: str, images: Sequence[str], as_json: bool, where
     """Tell how far two tastes agree.
 
     With images, also on which of these they differ, those on which they differ most first. Agreement is a
-    correlation: 1 is the same taste, 0 says nothing of each other, -1 the opposite.
+    correlation: 1 is the same taste, 0 says nothing of each other, -1 the opposite. Of each image P(like) of both is
+    told.
     """
     named = taste_images(images)
     with where.open(tastes=True) as caller:

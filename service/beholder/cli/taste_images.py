@@ -14,6 +14,8 @@ from beholder.client import ImageId, TasteImage
 from beholder.client.opinions import ID_FORM
 from beholder.client.samples import read_image
 from beholder.errors import BeholderError, InvalidSample, code_of
+from beholder.inputs.image import digest
+from beholder.types import EncodedImage
 
 T = TypeVar("T")
 
@@ -69,6 +71,14 @@ def readable(images: Sequence[Named]) -> list[Named]:
         else:
             read.append(Named(named.shown, image))
     return read
+
+
+def names_by_id(images: Iterable[Named]) -> dict[str, str]:
+    """Return what people call images that were read, by id."""
+    return {
+        digest(named.image).hex() if isinstance(named.image, EncodedImage) else str(named.image): named.shown
+        for named in images
+    }
 
 
 def ask_without_broken(images: Sequence[Named], ask: Callable[[list[TasteImage]], T]) -> tuple[list[Named], T]:

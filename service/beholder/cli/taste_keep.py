@@ -1,13 +1,15 @@
 """`beholder taste show`, `list`, `export`, `import`, `delete` and `move`: tastes as a whole."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from beholder.cli.asking import Where, where_options
 from beholder.cli.report import padded, printable
-from beholder.cli.taste_report import details_object, details_rows, opinion_text, taste_object
+from beholder.cli.taste_images import names_by_id, readable, taste_images
+from beholder.cli.taste_report import counted, details_object, details_rows, opinion_text, taste_object
 from beholder.cli.taste_tell import waiting
 from beholder.client import Taste
 
@@ -16,24 +18,35 @@ HEAD = ["name", "version", "images", "verdicts", "choices", "encoder", "changed"
 
 @click.command()
 @click.argument("name")
+@click.argument("images", nargs=-1, type=click.Path(), metavar="[IMAGE]...")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 @where_options
-def show(name: str, as_json: bool, where: Where) -> None:
+def show(name: str, images: Sequence[str], as_json: bool, where: Where) -> int:
     """Show what a taste was told.
 
-    And how well it predicts that, each opinion from the others, and how sure it is of images in general.
+    \b
+    beholder taste show ann
+    beholder taste show ann good/ bad/   by the names of these files
+
+    And how much of that it predicts, each opinion from the others, and its doubt: the sd that `ask` tells, on average.
+    Images are known by the SHA-256 of their files; those given are called by name.
     """
+    named = taste_images(images)
+    left = readable(named)
     with where.open(tastes=True) as caller:
         details = caller.tastes.get(name)
+    shown = names_by_id(left)
+    code = 0 if len(left) == len(named) else 1
     if as_json:
-        click.echo(json.dumps(details_object(details)))
-        return
+        click.echo(json.dumps(details_object(details) | ({"names": shown} if named else {})))
+        return code
     for row in details_rows(details):
         click.echo(printable(padded(row, [9, 0])))
     if details.opinions:
         click.echo()
     for opinion in details.opinions:
-        click.echo(opinion_text(opinion))
+        click.echo(printable(opinion_text(opinion, shown)))
+    return code
 
 
 @click.command("list")
@@ -83,7 +96,7 @@ def import_(file: Path, name: str, where: Where) -> None:
         raise click.ClickException(f"can't read {click.format_filename(file)}: {error.strerror}") from error
     with where.open(tastes=True) as caller:
         taste = caller.tastes.import_(data, name)
-    click.echo(f"{taste.name}: {taste.images} images, version {taste.version}")
+    click.echo(f"{taste.name}: {counted(taste.images, 'image')}, version {taste.version}")
 
 
 @click.command()
@@ -109,7 +122,7 @@ def move(name: str, encoder: str, where: Where) -> None:
     """
     with where.open(tastes=True) as caller, waiting("embedding"):
         taste = caller.tastes.move(name, encoder)
-    click.echo(f"{taste.name}: {taste.images} images by {taste.encoder}, version {taste.version}")
+    click.echo(f"{taste.name}: {counted(taste.images, 'image')} by {taste.encoder}, version {taste.version}")
 
 
 def _cells(taste: Taste) -> list[str]:

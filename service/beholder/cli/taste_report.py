@@ -1,5 +1,6 @@
 """How tastes and opinions are written: lines for people, objects for programs."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,11 @@ from beholder.cli.report import shortest
 from beholder.client import Opinion, Taste, TasteDetails, Verdict
 
 NO_NAMES: Mapping[str, str] = {}
+
+
+def counted(number: int, noun: str) -> str:
+    """Return so many of something, in words."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def taste_object(taste: Taste) -> dict[str, Any]:
@@ -34,6 +40,11 @@ def opinion_object(opinion: Opinion) -> dict[str, Any]:
     return {"better_id": opinion.better_id, "worse_id": opinion.worse_id, "is_tie": opinion.is_tie}
 
 
+def ids_in(opinion: Opinion) -> tuple[str, ...]:
+    """Return the ids of the images that an opinion is of."""
+    return (opinion.image_id,) if isinstance(opinion, Verdict) else (opinion.better_id, opinion.worse_id)
+
+
 def opinion_text(opinion: Opinion, shown: Mapping[str, str] = NO_NAMES) -> str:
     """Return an opinion for people.
 
@@ -43,7 +54,7 @@ def opinion_text(opinion: Opinion, shown: Mapping[str, str] = NO_NAMES) -> str:
     if isinstance(opinion, Verdict):
         value = f" {opinion.value:+.2f}" if opinion.source == "rating" else ""
         return f"{opinion.source}{value} of {shown.get(opinion.image_id, opinion.image_id)}"
-    better, worse = (shown.get(image, image) for image in (opinion.better_id, opinion.worse_id))
+    better, worse = (shown.get(image, image) for image in ids_in(opinion))
     return f"{better} is {'as good as' if opinion.is_tie else 'better than'} {worse}"
 
 
@@ -62,16 +73,25 @@ def details_rows(details: TasteDetails) -> list[tuple[str, str]]:
     taste, left, sure = details.taste, details.left_out, details.certainty
     rows = [
         ("name", f"{taste.name}, version {taste.version}"),
-        ("images", f"{taste.images}; {taste.verdicts} liked, disliked or rated, {taste.choices} choices"),
+        ("told", _told(details)),
         ("encoder", f"{taste.encoder} ({taste.encoder_digest})"),
         ("made", f"{taste.created:%Y-%m-%d %H:%M:%S} UTC"),
         ("changed", f"{taste.changed:%Y-%m-%d %H:%M:%S} UTC"),
     ]
     if left and left.count:
-        text = f"{left.right:.0%} of {left.count} opinions right, each predicted from the others"
-        rows.append(("predicts", f"{text}; log loss {left.log_loss:.2f}, where 0.69 knows nothing"))
+        right = f"{round(left.right * left.count, 1):g} of {counted(left.count, 'opinion')}, each from the others alone"
+        rows.append(("predicts", f"{right}; log loss {left.log_loss:.2f}, a coin's is 0.69"))
     elif left:
         rows.append(("predicts", "nothing to predict yet"))
     if sure:
-        rows.append(("sure", f"opinions of images have sd {sure.sd:.2f}; {sure.prior_sd:.2f} before anything was told"))
+        rows.append(("doubt", f"sd {sure.sd:.2f} on images in general, {sure.prior_sd:.2f} before anything was told"))
     return [*rows, ("ready", "yes" if taste.ready else taste.not_ready_reason)]
+
+
+def _told(details: TasteDetails) -> str:
+    kinds = Counter(
+        opinion.source if isinstance(opinion, Verdict) else "tie" if opinion.is_tie else "choice"
+        for opinion in details.opinions
+    )
+    said = [counted(kinds[kind], kind) for kind in ("like", "dislike", "rating", "choice", "tie") if kinds[kind]]
+    return f"{', '.join(said)}, of {counted(details.taste.images, 'image')}" if said else "nothing yet"

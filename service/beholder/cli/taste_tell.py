@@ -14,13 +14,11 @@ from rich.console import Console
 
 from beholder.cli.asking import Where, where_options
 from beholder.cli.report import outcome_object, printable
-from beholder.cli.taste_images import Named, complain, is_id, readable, taste_images
-from beholder.cli.taste_report import opinion_object, opinion_text, taste_object
+from beholder.cli.taste_images import Named, complain, is_id, names_by_id, readable, taste_images
+from beholder.cli.taste_report import counted, ids_in, opinion_object, opinion_text, taste_object
 from beholder.cli.words import Words, WordsCommand
 from beholder.client import Client, ImageId, Told
 from beholder.errors import BeholderError
-from beholder.inputs.image import digest
-from beholder.types import EncodedImage
 
 if TYPE_CHECKING:
     from beholder.embedded import Embedded
@@ -158,10 +156,8 @@ def forget(name: str, images: Sequence[str], as_json: bool, where: Where) -> int
     A choice between two images is forgotten with either of them.
     """
     named = taste_images(images)
-    shown: dict[str, str] = {}
-    for one in readable(named):
-        image = one.image
-        shown[digest(image).hex() if isinstance(image, EncodedImage) else str(image)] = one.shown
+    left = readable(named)
+    shown = names_by_id(left)
     if not shown:
         return 1
     with where.open(tastes=True) as caller:
@@ -172,8 +168,10 @@ def forget(name: str, images: Sequence[str], as_json: bool, where: Where) -> int
     else:
         for opinion in removed.removed:
             click.echo(printable(f"forgotten: {opinion_text(opinion, shown)}"))
-        click.echo(f"{name}: {removed.taste.images} images left, version {removed.taste.version}")
-    return 0 if len(shown) == len(named) else 1
+        for unknown in shown.keys() - {image for opinion in removed.removed for image in ids_in(opinion)}:
+            click.echo(printable(f"nothing was said of {shown[unknown]}"))
+        click.echo(f"{name}: {counted(removed.taste.images, 'image')} left, version {removed.taste.version}")
+    return 0 if len(left) == len(named) else 1
 
 
 def write_told(name: str, told: Told, said: Said, as_json: bool) -> int:
@@ -193,7 +191,7 @@ def write_told(name: str, told: Told, said: Said, as_json: bool) -> int:
         if told.taste:
             count = len(told.outcomes)
             taken = f"{count - failed} of {count} opinions told, " if count else ""
-            click.echo(f"{name}: {taken}{told.taste.images} images, version {told.taste.version}")
+            click.echo(f"{name}: {taken}{counted(told.taste.images, 'image')}, version {told.taste.version}")
     if failed:
         click.echo(f"beholder: {failed} of {len(told.outcomes)} opinions failed", err=True)
     return 1 if failed else 0

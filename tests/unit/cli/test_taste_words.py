@@ -136,8 +136,9 @@ def test_a_taste_tells_how_well_it_predicts_and_how_sure_it_is() -> None:
     details = TasteDetails(ANN, (Verdict(ID, "like", 1.0),), LeftOut(4, 0.75, 0.5), Certainty(0.5, 2.0))
     rows = dict(details_rows(details))
     assert rows["name"] == "ann, version 3"
-    assert rows["predicts"].startswith("75% of 4 opinions right")
-    assert "sd 0.50; 2.00 before" in rows["sure"]
+    assert rows["told"] == "1 like, of 2 images"
+    assert rows["predicts"].startswith("3 of 4 opinions, each from the others alone; log loss 0.50")
+    assert rows["doubt"] == "sd 0.50 on images in general, 2.00 before anything was told"
     told = details_object(details)
     assert told["left_out"] == {"count": 4, "right": 0.75, "log_loss": 0.5}
     assert told["opinions"] == [{"image_id": ID, "source": "like", "value": 1.0}]
@@ -146,7 +147,14 @@ def test_a_taste_tells_how_well_it_predicts_and_how_sure_it_is() -> None:
 def test_a_taste_that_cannot_be_asked_says_why() -> None:
     details = TasteDetails(replace(ANN, not_ready_reason="its encoder is gone"), (), None, None)
     rows = dict(details_rows(details))
-    assert (rows["ready"], "predicts" in rows, "sure" in rows) == ("its encoder is gone", False, False)
+    assert (rows["ready"], "predicts" in rows, "doubt" in rows) == ("its encoder is gone", False, False)
     assert (details_object(details)["left_out"], details_object(details)["ready"]) == (None, False)
     nothing = TasteDetails(ANN, (), LeftOut(0, 0.0, 0.0), None)
-    assert dict(details_rows(nothing))["predicts"] == "nothing to predict yet"
+    rows = dict(details_rows(nothing))
+    assert (rows["told"], rows["predicts"]) == ("nothing yet", "nothing to predict yet")
+
+
+def test_what_was_told_is_counted_by_its_kind() -> None:
+    opinions = [Verdict(ID, "like", 1.0), Verdict(OTHER_ID, "like", 1.0), Verdict("c" * 64, "rating", 0.5)]
+    details = TasteDetails(ANN, (*opinions, Choice(ID, OTHER_ID), Choice(ID, "c" * 64, True)), None, None)
+    assert dict(details_rows(details))["told"] == "2 likes, 1 rating, 1 choice, 1 tie, of 2 images"
