@@ -87,7 +87,7 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         click.echo(error.format_message(), err=True)
         return 2
     except click.UsageError as error:
-        path = error.ctx.command_path if error.ctx else PROGRAM
+        path = error.ctx.command_path if error.ctx else _path(argv)
         return _fail(f"{_sentence(error.format_message())}; try: {path} --help", 2)
     except click.ClickException as error:
         return _fail(error.format_message(), error.exit_code)
@@ -100,6 +100,16 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     except BeholderError as error:
         return _fail(error.message, 2 if isinstance(error, ConfigError | InputError) else 1)
     return code if isinstance(code, int) else 0
+
+
+def _path(argv: Sequence[str]) -> str:
+    """Return the command that is typed, for errors that don't know theirs."""
+    command: click.Command = beholder
+    for place, word in enumerate(argv):
+        if not isinstance(command, click.Group) or word not in command.commands:
+            return " ".join([PROGRAM, *argv[:place]])
+        command = command.commands[word]
+    return " ".join([PROGRAM, *argv])
 
 
 def _fail(message: str, code: int) -> int:

@@ -70,6 +70,9 @@ def test_help_shows_what_to_type_about_tastes(capsys: Captured) -> None:
     [
         (["scoer"], "no such command 'scoer'"),
         (["score"], "missing argument 'IMAGE...'; try: beholder score --help"),
+        (["rank", "--top"], "option '--top' requires an argument; try: beholder rank --help"),
+        (["load", "--rate"], "option '--rate' requires an argument; try: beholder load --help"),
+        (["taste", "add", "a", "--tie", "b"], "option '--tie' requires 2 arguments; try: beholder taste add --help"),
         (["score", "--nope"], "no such option '--nope'"),
         (["score", "a.png", "--reference", "/nowhere/gone.png"], "'/nowhere/gone.png' does not exist"),
         (["score", "a.png", "--address", "h:1", "--embedded"], "want either --address or --embedded, got both"),
