@@ -1,15 +1,12 @@
 """What `beholder load` shows while it runs: a moving line on a terminal, a plain one now and then elsewhere."""
 
-import sys
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
-from rich.text import Text
+from rich.progress import BarColumn, TaskID, TextColumn
 
 from beholder.cli.report import padded
+from beholder.cli.screen import Moving
 from beholder.load.fleet import Seen
 from beholder.load.summary import HEAD, number, rows
 from beholder.load.worker import REPORT_S
@@ -19,39 +16,19 @@ PLAIN_S = 10.0
 WIDTHS = (16, 11, 10, 8, 8, 8, 8, 6, 18)
 
 
-class LoadScreen:
+class LoadScreen(Moving):
     """Progress on stderr, finished legs on stdout; a context, outside of which nothing moves."""
 
     def __init__(self) -> None:
-        self._is_terminal = sys.stderr.isatty()
-        self._is_shared = self._is_terminal and sys.stdout.isatty()
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            TextColumn("{task.fields[said]}"),
-            console=Console(stderr=not self._is_shared),
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-            disable=not self._is_terminal,
-        )
+        super().__init__(TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[said]}"))
         self._task: TaskID | None = None
         self._said_s = 0.0
         self._has_head = False
 
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-
     def seen(self, seen: Seen) -> None:
         """Show how a leg goes."""
         leg, said, whole_s = seen.leg, progress_line(seen), seen.leg.end_s
-        if self._is_terminal:
+        if self._is_seen:
             if self._task is None:
                 self._task = self._progress.add_task(leg.name, total=whole_s, said="")
             self._progress.update(self._task, completed=min(seen.elapsed_s, whole_s), said=said)
@@ -68,20 +45,6 @@ class LoadScreen:
             self._has_head = True
             self.write(padded(HEAD, WIDTHS))
         self.write(padded(rows([leg])[0], WIDTHS))
-
-    def write(self, line: str) -> None:
-        """Write one line of output."""
-        if self._is_shared:
-            self._progress.console.print(Text(line), soft_wrap=True)
-        else:
-            click.echo(line)
-
-    def complain(self, sentence: str) -> None:
-        """Write one line to stderr."""
-        if self._is_terminal:
-            self._progress.console.print(Text(f"beholder: {sentence}"), soft_wrap=True)
-        else:
-            click.echo(f"beholder: {sentence}", err=True)
 
 
 def progress_line(seen: Seen) -> str:

@@ -78,7 +78,7 @@ def details_rows(details: TasteDetails) -> list[tuple[str, str]]:
         ("made", f"{taste.created:%Y-%m-%d %H:%M:%S} UTC"),
         ("changed", f"{taste.changed:%Y-%m-%d %H:%M:%S} UTC"),
     ]
-    if left and left.count:
+    if left and left.count and len(details.opinions) > 1:
         right = f"{round(left.right * left.count, 1):g} of {counted(left.count, 'opinion')}, each from the others alone"
         rows.append(("predicts", f"{right}; log loss {left.log_loss:.2f}, a coin's is 0.69"))
     elif left:

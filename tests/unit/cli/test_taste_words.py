@@ -133,15 +133,17 @@ def test_opinions_name_images_as_people_do_where_that_is_known(opinion: Verdict 
 
 
 def test_a_taste_tells_how_well_it_predicts_and_how_sure_it_is() -> None:
-    details = TasteDetails(ANN, (Verdict(ID, "like", 1.0),), LeftOut(4, 0.75, 0.5), Certainty(0.5, 2.0))
+    details = TasteDetails(
+        ANN, (Verdict(ID, "like", 1.0), Choice(ID, OTHER_ID)), LeftOut(4, 0.75, 0.5), Certainty(0.5, 2.0)
+    )
     rows = dict(details_rows(details))
     assert rows["name"] == "ann, version 3"
-    assert rows["told"] == "1 like, of 2 images"
+    assert rows["told"] == "1 like, 1 choice, of 2 images"
     assert rows["predicts"].startswith("3 of 4 opinions, each from the others alone; log loss 0.50")
     assert rows["doubt"] == "sd 0.50 on images in general, 2.00 before anything was told"
     told = details_object(details)
     assert told["left_out"] == {"count": 4, "right": 0.75, "log_loss": 0.5}
-    assert told["opinions"] == [{"image_id": ID, "source": "like", "value": 1.0}]
+    assert told["opinions"][0] == {"image_id": ID, "source": "like", "value": 1.0}
 
 
 def test_a_taste_that_cannot_be_asked_says_why() -> None:
@@ -152,6 +154,8 @@ def test_a_taste_that_cannot_be_asked_says_why() -> None:
     nothing = TasteDetails(ANN, (), LeftOut(0, 0.0, 0.0), None)
     rows = dict(details_rows(nothing))
     assert (rows["told"], rows["predicts"]) == ("nothing yet", "nothing to predict yet")
+    one = TasteDetails(ANN, (Verdict(ID, "like", 1.0),), LeftOut(1, 0.5, 0.69), None)
+    assert dict(details_rows(one))["predicts"] == "nothing to predict yet", "there are no others to predict it from"
 
 
 def test_what_was_told_is_counted_by_its_kind() -> None:
