@@ -4,7 +4,9 @@ Use one in the event loop that made it. Files are read in threads, so that the l
 """
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -20,6 +22,7 @@ from beholder.client.channel import options_of, target_of
 from beholder.client.results import Ranked, Result, ScorerInfo
 from beholder.client.retry import Retry
 from beholder.client.samples import ImageLike, Sample, images_of, samples_of
+from beholder.client.shared import Parcel, Shared, ask_server
 from beholder.client.stream import Stream
 from beholder.client.taste_calls import TasteCall
 from beholder.clock import Clock, monotonic
@@ -43,6 +46,8 @@ class AsyncClient:
         credentials: grpc.ChannelCredentials | None = None,
         keepalive_s: float = 30.0,
         round_robin: bool = True,
+        shm: bool | str | os.PathLike[str] = False,
+        shm_mb: int = 64,
         clock: Clock = monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -51,11 +56,12 @@ class AsyncClient:
             self._channel = aio.secure_channel(address, credentials, options)
         else:
             self._channel = aio.insecure_channel(address, options)
-        self._defaults = Defaults(Retry(retries), timeout_s, clock)
         self._sleep = sleep
         self._scoring = scoring_service_pb2_grpc.ScoringServiceStub(self._channel)
         self._scorers = scorer_service_pb2_grpc.ScorerServiceStub(self._channel)
         self._taste_service = taste_service_pb2_grpc.TasteServiceStub(self._channel)
+        self._shared = Shared(shm, shm_mb, partial(ask_server, address, credentials, options), address, clock)
+        self._defaults = Defaults(Retry(retries), timeout_s, clock, partial(Parcel, self._shared.lease))
         self.tastes = AsyncTastes(self._ask_taste, self._defaults)
         self._check = health_pb2_grpc.HealthStub(self._channel).Check  # type: ignore[attr-defined]  # made at run time
 
@@ -95,9 +101,13 @@ class AsyncClient:
         `samples` may be an async iterable too. To leave the loop early, hold the iterator in `contextlib.aclosing`.
         """
         wanted_s = self._defaults.timeout_s if timeout_s is None else timeout_s
-        stream = Stream(Ask(scorers, panel, priority, explain), self._defaults.retry, wanted_s)
+        stream = Stream(
+            Ask(scorers, panel, priority, explain), self._defaults.retry, wanted_s, self._shared.held_parcel
+        )
         metadata = self._defaults.terms(timeout_s, request_id).metadata
-        return run_stream(stream, samples, self._scoring.ScoreStream, metadata, in_flight, self._defaults.clock)
+        return run_stream(
+            stream, samples, self._scoring.ScoreStream, metadata, in_flight, self._defaults.clock, self._shared.lease
+        )
 
     async def rank(
         self,
@@ -138,6 +148,7 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Close the connection and cancel calls under way."""
+        self._shared.close()
         await self._channel.close()
 
     async def __aenter__(self) -> Self:
@@ -158,9 +169,10 @@ class AsyncClient:
             if delay_s:
                 await self._sleep(delay_s)
             try:
-                answer = await method(call.request, timeout=call.left_s(clock()), metadata=call.metadata)
+                answer = await method(call.to_send(), timeout=call.left_s(clock()), metadata=call.metadata)
             except aio.AioRpcError as error:
                 delay_s = call.failed(wire.error_from_rpc(error), clock())
             else:
                 delay_s = call.answered(answer, clock())
+        call.end()
         return call.result

@@ -4,7 +4,7 @@ What is decided is in `stream`; this is `sync_stream` with `await`.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from typing import TypeAlias
 
 from grpc import aio
@@ -24,11 +24,20 @@ Samples = Iterable[Sample | ImageLike] | AsyncIterable[Sample | ImageLike]
 
 
 async def run_stream(
-    stream: Stream, samples: Samples, method: Method, metadata: Metadata, in_flight: int, clock: Clock
+    stream: Stream,
+    samples: Samples,
+    method: Method,
+    metadata: Metadata,
+    in_flight: int,
+    clock: Clock,
+    prepare: Callable[[], object],
 ) -> AsyncGenerator[tuple[int, Result]]:
-    """Yield (index, result) of each sample as it is ready; closing the iterator cancels what is under way."""
+    """Yield (index, result) of each sample as it is ready; closing the iterator cancels what is under way.
+
+    `prepare` is called in a thread before each sample is handed on.
+    """
     inbox, slots = Inbox(), asyncio.Semaphore(in_flight)
-    feeder = asyncio.create_task(_feed(samples, slots, inbox))
+    feeder = asyncio.create_task(_feed(samples, slots, inbox, prepare))
     carrier: _Carrier | None = None
     try:
         while True:
@@ -94,12 +103,17 @@ class _Carrier:
         self._inbox.put_nowait(ended)
 
 
-async def _feed(samples: Samples, slots: asyncio.Semaphore, inbox: Inbox) -> None:
+async def _feed(samples: Samples, slots: asyncio.Semaphore, inbox: Inbox, prepare: Callable[[], object]) -> None:
+    def read(sample: Sample | ImageLike) -> Offered:
+        offered = Offered(index, offer(sample, index))
+        prepare()
+        return offered
+
     index = 0
     try:
         async for sample in _each(samples):
             await slots.acquire()
-            inbox.put_nowait(Offered(index, await asyncio.to_thread(offer, sample, index)))
+            inbox.put_nowait(await asyncio.to_thread(read, sample))
             index += 1
         inbox.put_nowait(NoMore())
     except Exception as error:  # the caller's own, raised where they read results

@@ -5,13 +5,14 @@ Nothing here waits or touches a channel; the sync and the async client share it 
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from beholder.client import wire
 from beholder.client.results import Ranked, Result, ScorerInfo
 from beholder.client.retry import Retry
 from beholder.client.samples import ImageLike, Sample, images_of, read_image, read_sample
+from beholder.client.shared import Parcel
 from beholder.clock import Clock
 from beholder.errors import RETRYABLE, BeholderError, InvalidSample, code_of
 from beholder.types import REQUEST_ID_FORM, Normalisation, Priority
@@ -29,11 +30,13 @@ class Terms:
 
     Attributes:
         deadline_s: on the client's clock.
+        images: how its images are sent.
     """
 
     retry: Retry
     deadline_s: float
     request_id: str
+    images: Parcel = field(default_factory=Parcel)
 
     @property
     def metadata(self) -> Metadata:
@@ -43,11 +46,16 @@ class Terms:
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a client brings to every call."""
+    """What a client brings to every call.
+
+    Attributes:
+        images: makes what a call's images are sent by.
+    """
 
     retry: Retry
     timeout_s: float
     clock: Clock
+    images: Callable[[], Parcel] = Parcel
 
     def terms(self, timeout_s: float | None, request_id: str) -> Terms:
         """Return the terms of a call that starts now; None means the client's own timeout.
@@ -59,7 +67,7 @@ class Defaults:
             wanted = "want 1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'"
             raise InvalidSample(f"request_id: {wanted}, got {request_id!r}", "request_id")
         wanted_s = self.timeout_s if timeout_s is None else timeout_s
-        return Terms(self.retry, self.clock() + wanted_s, request_id)
+        return Terms(self.retry, self.clock() + wanted_s, request_id, self.images())
 
 
 @dataclass(frozen=True)
@@ -107,6 +115,15 @@ class Call(Generic[Q, A, R]):
         assert self._result is not None  # noqa: S101  states our own order of calls, not a check of input
         return self._result
 
+    def to_send(self) -> Q:
+        """Return the request as it is to be sent now."""
+        self.terms.images.check(self.request)
+        return self.request
+
+    def end(self) -> None:
+        """Let go of what the request took; nothing more is sent."""
+        self.terms.images.close()
+
     def left_s(self, now: float) -> float:
         """Return the seconds until the deadline."""
         return max(0.0, self.terms.deadline_s - now)
@@ -141,7 +158,8 @@ class ScoreCall(Call[scoring_service_pb2.ScoreRequest, scoring_service_pb2.Score
         self._messages = dict[int, samples_pb2.Sample]()
         for index, sample in enumerate(samples):
             try:
-                self._messages[index] = wire.sample_to(read_sample(sample, f"samples[{index}]"))
+                read = read_sample(sample, f"samples[{index}]")
+                self._messages[index] = wire.sample_to(read, terms.images.image_to)
             except InvalidSample as error:
                 self._results[index] = ask.refusal(error)
         super().__init__(ask.request(list(self._messages.values())), lambda _: self.result, terms)
@@ -210,8 +228,9 @@ def rank_call(
     Raises:
         InvalidSample: an image can't be read; without it there is no order.
     """
-    images = [read_image(image, f"candidates[{index}]") for index, image in enumerate(images_of(candidates))]
-    compared = None if reference is None else read_image(reference, "reference")
+    image_to = terms.images.image_to
+    images = [image_to(read_image(image, f"candidates[{index}]")) for index, image in enumerate(images_of(candidates))]
+    compared = None if reference is None else image_to(read_image(reference, "reference"))
     request = wire.rank_request(images, weights, compared, prompt, normalisation, priority)
     return Call(request, wire.ranking_from, terms)
 

@@ -9,6 +9,7 @@ Rules:
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from beholder import types
@@ -16,6 +17,7 @@ from beholder.client import wire
 from beholder.client.calls import Ask, longest, merged
 from beholder.client.results import Result
 from beholder.client.retry import Retry
+from beholder.client.shared import Parcel
 from beholder.errors import BeholderError, DeadlinePassed, InvalidSample
 from beholder.v1 import scoring_service_pb2
 
@@ -57,6 +59,7 @@ Event = Offered | NoMore | Answered | Broken
 @dataclass(slots=True)
 class _Waiting:
     message: scoring_service_pb2.ScoreStreamRequest
+    images: Parcel
     deadline_s: float
     due_s: float | None
     failures: int = 0
@@ -64,10 +67,14 @@ class _Waiting:
 
 
 class Stream:
-    """The samples of one `score_stream` that are not finished."""
+    """The samples of one `score_stream` that are not finished.
 
-    def __init__(self, ask: Ask, retry: Retry, timeout_s: float) -> None:
-        self._ask, self._retry, self._timeout_s = ask, retry, timeout_s
+    Args:
+        images: makes what a sample's images are sent by; must not block.
+    """
+
+    def __init__(self, ask: Ask, retry: Retry, timeout_s: float, images: Callable[[], Parcel] = Parcel) -> None:
+        self._ask, self._retry, self._timeout_s, self._images = ask, retry, timeout_s, images
         self._waiting: dict[int, _Waiting] = {}
         self._finished: deque[tuple[int, Result]] = deque()
         self._breaks, self._opens_s, self._is_fed = 0, 0.0, False
@@ -109,6 +116,7 @@ class Stream:
             elif waiting.due_s is not None and waiting.due_s <= now:
                 waiting.due_s = None
                 waiting.message.timeout_ms = min(left_ms, MAX_TIMEOUT_MS)
+                waiting.images.check(waiting.message)
                 messages.append(waiting.message)
         return messages
 
@@ -127,9 +135,10 @@ class Stream:
         if isinstance(sample, InvalidSample):
             self._finished.append((index, self._ask.refusal(sample)))
             return
-        request = self._ask.request([wire.sample_to(sample)])
+        images = self._images()
+        request = self._ask.request([wire.sample_to(sample, images.image_to)])
         message = scoring_service_pb2.ScoreStreamRequest(id=index, request=request)
-        self._waiting[index] = _Waiting(message, now + self._timeout_s, due_s=now)
+        self._waiting[index] = _Waiting(message, images, now + self._timeout_s, due_s=now)
 
     def _answered(self, response: scoring_service_pb2.ScoreStreamResponse, now: float) -> None:
         self._breaks = 0
@@ -167,6 +176,7 @@ class Stream:
 
     def _finish(self, index: int, waiting: _Waiting, result: Result) -> None:
         del self._waiting[index]
+        waiting.images.close()
         if result.error and waiting.result and waiting.result.scores:
             result = waiting.result
         self._finished.append((index, result))

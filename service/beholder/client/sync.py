@@ -3,8 +3,10 @@
 A client may be shared by threads; it holds one channel, which connects at the first call and again when it breaks.
 """
 
+import os
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -17,6 +19,7 @@ from beholder.client.channel import options_of, target_of
 from beholder.client.results import Ranked, Result, ScorerInfo
 from beholder.client.retry import Retry
 from beholder.client.samples import ImageLike, Sample, samples_of
+from beholder.client.shared import Parcel, Shared, ask_server
 from beholder.client.stream import Stream
 from beholder.client.sync_stream import run_stream
 from beholder.client.taste_calls import TasteCall
@@ -40,6 +43,10 @@ class Client:
         credentials: for TLS (`grpc.ssl_channel_credentials()`); None connects in the clear.
         keepalive_s: how often a silent connection is tested while calls wait on it.
         round_robin: spread calls over all addresses behind the target.
+        shm: whether images go through memory that the server lends, where it runs on this host and is told to
+            (`BEHOLDER_SHM`); a path names the server's socket where this process sees it at another place. Where
+            there is none to be had, images are sent as bytes.
+        shm_mb: MiB to borrow; images that find no room in it are sent as bytes.
         clock: monotonic seconds.
         sleep: waits between tries.
 
@@ -47,7 +54,7 @@ class Client:
         tastes: what people like, which is asked as scorer `taste/NAME`.
 
     Raises:
-        ConfigError: the target can't be understood.
+        ConfigError: the target can't be understood, or memory can't be shared with it.
     """
 
     def __init__(
@@ -59,6 +66,8 @@ class Client:
         credentials: grpc.ChannelCredentials | None = None,
         keepalive_s: float = 30.0,
         round_robin: bool = True,
+        shm: bool | str | os.PathLike[str] = False,
+        shm_mb: int = 64,
         clock: Clock = monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -68,11 +77,12 @@ class Client:
             if credentials
             else grpc.insecure_channel(address, options)
         )
-        self._defaults = Defaults(Retry(retries), timeout_s, clock)
         self._sleep = sleep
         self._scoring = scoring_service_pb2_grpc.ScoringServiceStub(self._channel)
         self._scorers = scorer_service_pb2_grpc.ScorerServiceStub(self._channel)
         self._taste_service = taste_service_pb2_grpc.TasteServiceStub(self._channel)
+        self._shared = Shared(shm, shm_mb, partial(ask_server, address, credentials, options), address, clock)
+        self._defaults = Defaults(Retry(retries), timeout_s, clock, partial(Parcel, self._shared.lease))
         self.tastes = Tastes(self._ask_taste, self._defaults)
         self._check = health_pb2_grpc.HealthStub(self._channel).Check  # type: ignore[attr-defined]  # made at run time
 
@@ -148,9 +158,13 @@ class Client:
             BeholderError: the server stayed away longer than the retries last.
         """
         wanted_s = self._defaults.timeout_s if timeout_s is None else timeout_s
-        stream = Stream(Ask(scorers, panel, priority, explain), self._defaults.retry, wanted_s)
+        stream = Stream(
+            Ask(scorers, panel, priority, explain), self._defaults.retry, wanted_s, self._shared.held_parcel
+        )
         metadata = self._defaults.terms(timeout_s, request_id).metadata
-        return run_stream(stream, samples, self._scoring.ScoreStream, metadata, in_flight, self._defaults.clock)
+        return run_stream(
+            stream, samples, self._scoring.ScoreStream, metadata, in_flight, self._defaults.clock, self._shared.lease
+        )
 
     def rank(
         self,
@@ -212,6 +226,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connection and cancel calls under way."""
+        self._shared.close()
         self._channel.close()
 
     def __enter__(self) -> Self:
@@ -232,9 +247,10 @@ class Client:
             if delay_s:
                 self._sleep(delay_s)
             try:
-                answer = method(call.request, timeout=call.left_s(clock()), metadata=call.metadata)
+                answer = method(call.to_send(), timeout=call.left_s(clock()), metadata=call.metadata)
             except grpc.RpcError as error:
                 delay_s = call.failed(wire.error_from_rpc(error), clock())
             else:
                 delay_s = call.answered(answer, clock())
+        call.end()
         return call.result

@@ -3,7 +3,7 @@
 What is decided is in `stream`; events reach it through one inbox, so that it needs no lock.
 """
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
 from threading import Semaphore, Thread
@@ -31,10 +31,14 @@ def run_stream(
     metadata: Metadata,
     in_flight: int,
     clock: Clock,
+    prepare: Callable[[], object] = lambda: None,
 ) -> Generator[tuple[int, Result]]:
-    """Yield (index, result) of each sample as it is ready; closing the iterator cancels what is under way."""
+    """Yield (index, result) of each sample as it is ready; closing the iterator cancels what is under way.
+
+    `prepare` is called before each sample is handed on, and may block.
+    """
     inbox, slots, is_closed = Inbox(), Semaphore(in_flight), Flag()
-    Thread(target=feed, args=(samples, slots, is_closed, inbox), daemon=True).start()
+    Thread(target=feed, args=(samples, slots, is_closed, inbox, prepare), daemon=True).start()
     carrier: _Carrier | None = None
     try:
         while True:
@@ -98,14 +102,22 @@ class _Carrier:
         self._inbox.put(ended)
 
 
-def feed(samples: Iterable[Sample | ImageLike], slots: Semaphore, is_closed: Flag, inbox: SimpleQueue[Any]) -> None:
+def feed(
+    samples: Iterable[Sample | ImageLike],
+    slots: Semaphore,
+    is_closed: Flag,
+    inbox: SimpleQueue[Any],
+    prepare: Callable[[], object] = lambda: None,
+) -> None:
     """Read samples into the inbox, as `Offered` and at last `NoMore`, one for each slot that is free."""
     try:
         for index, sample in enumerate(samples):
             slots.acquire()
             if is_closed.is_set():
                 return
-            inbox.put(Offered(index, offer(sample, index)))
+            offered = Offered(index, offer(sample, index))
+            prepare()
+            inbox.put(offered)
         inbox.put(NoMore())
     except BaseException as error:  # the caller's own, raised where they read results
         inbox.put(NoMore(error))

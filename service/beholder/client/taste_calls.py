@@ -89,7 +89,7 @@ def suggest_call(
     Raises:
         InvalidSample: an image can't be read.
     """
-    images = wire.images_to(candidates, "candidates")
+    images = wire.images_to(candidates, "candidates", terms.images)
     request = pb.SuggestPairsRequest(name=name, candidates=images, groups=groups, limit=limit)
     return TasteCall("SuggestPairs", request, wire.pairs_from, terms)
 
@@ -102,7 +102,7 @@ def compare_call(
     Raises:
         InvalidSample: an image can't be read.
     """
-    images = wire.images_to(candidates, "candidates")
+    images = wire.images_to(candidates, "candidates", terms.images)
     request = pb.CompareTastesRequest(first=first, second=second, candidates=images)
     return TasteCall("CompareTastes", request, wire.comparison_from, terms)
 

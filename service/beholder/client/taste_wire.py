@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError
 from beholder.client import wire
 from beholder.client.opinions import ImageId, NewOpinion, TasteImage
 from beholder.client.samples import read_image
+from beholder.client.shared import Parcel
 from beholder.client.taste_results import (
     Certainty,
     Choice,
@@ -28,8 +29,8 @@ from beholder.v1 import taste_service_pb2 as pb
 from beholder.v1 import tastes_pb2
 
 
-def image_to(image: TasteImage, field: str) -> tastes_pb2.OpinionImage:
-    """Read one image; `field` is its place in the caller's lists.
+def image_to(image: TasteImage, field: str, images: Parcel) -> tastes_pb2.OpinionImage:
+    """Read one image; `field` is its place in the caller's lists, `images` what it is sent by.
 
     Raises:
         InvalidSample: a file can't be read, or pixels have another shape or type than `ImageLike` says.
@@ -37,18 +38,18 @@ def image_to(image: TasteImage, field: str) -> tastes_pb2.OpinionImage:
     if isinstance(image, ImageId):
         return tastes_pb2.OpinionImage(id=image.hex)
     try:
-        return tastes_pb2.OpinionImage(image=wire.image_to(read_image(image, "image")))
+        return tastes_pb2.OpinionImage(image=images.image_to(read_image(image, "image")))
     except InvalidSample as error:
         error.field = field
         raise
 
 
-def images_to(images: Sequence[TasteImage], field: str) -> list[tastes_pb2.OpinionImage]:
+def images_to(all_: Sequence[TasteImage], field: str, images: Parcel) -> list[tastes_pb2.OpinionImage]:
     """Read many images; see `image_to`."""
-    return [image_to(image, f"{field}[{place}]") for place, image in enumerate(images)]
+    return [image_to(image, f"{field}[{place}]", images) for place, image in enumerate(all_)]
 
 
-def opinion_to(opinion: NewOpinion) -> tastes_pb2.NewOpinion:
+def opinion_to(opinion: NewOpinion, images: Parcel) -> tastes_pb2.NewOpinion:
     """Read the images of an opinion.
 
     Raises:
@@ -56,12 +57,12 @@ def opinion_to(opinion: NewOpinion) -> tastes_pb2.NewOpinion:
     """
     if opinion.kind in ("choice", "tie"):
         better, worse = (
-            image_to(image, f"{opinion.field}.{which}")
+            image_to(image, f"{opinion.field}.{which}", images)
             for image, which in zip(opinion.images, ("better", "worse"), strict=True)
         )
         choice = tastes_pb2.NewChoice(better=better, worse=worse, is_tie=opinion.kind == "tie")
         return tastes_pb2.NewOpinion(choice=choice)
-    image = image_to(opinion.images[0], opinion.field)
+    image = image_to(opinion.images[0], opinion.field, images)
     if opinion.kind == "rating":
         value, lowest, highest = opinion.rating
         rating = tastes_pb2.NewRating(image=image, value=value, lowest=lowest, highest=highest)

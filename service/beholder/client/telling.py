@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from beholder.client import taste_wire as wire
 from beholder.client.calls import Terms
 from beholder.client.opinions import NewOpinion
+from beholder.client.shared import Parcel
 from beholder.client.taste_calls import TasteCall
 from beholder.client.taste_results import Opinion, OpinionOutcome, Taste, Told
 from beholder.config import MIB
@@ -106,13 +107,14 @@ class Telling:
         Args:
             terms: request id -> the terms of a call that starts now.
         """
-        messages = self._next_messages()
+        part_id = derived_id(self._request_id, f"part {self._parts}") if self._parts else self._request_id
+        its_terms = terms(part_id)
+        messages = self._next_messages(its_terms.images)
         if not messages and (self._opinions or self._parts):
             return None
         opinions = {index: self._opinions[index] for index in messages}
-        part_id = derived_id(self._request_id, f"part {self._parts}") if self._parts else self._request_id
         self._parts += 1
-        return AddCall(self._name, opinions, messages, self._expected_version, terms(part_id))
+        return AddCall(self._name, opinions, messages, self._expected_version, its_terms)
 
     def took(self, call: AddCall) -> None:
         """Take what became of a request."""
@@ -141,18 +143,19 @@ class Telling:
         outcomes = tuple(outcome for _, outcome in sorted(self._outcomes.items()))
         return Told(self._taste, outcomes, tuple(self._replaced))
 
-    def _next_messages(self) -> Messages:
+    def _next_messages(self, images: Parcel) -> Messages:
         messages, size_bytes = self._read, sum(message.ByteSize() for message in self._read.values())
         self._read = {}
         while self._waiting and len(messages) < PART_OPINIONS:
             index = self._waiting.popleft()
             try:
-                message = wire.opinion_to(self._opinions[index])
+                message = wire.opinion_to(self._opinions[index], images)
             except InvalidSample as error:
                 self._outcomes[index] = OpinionOutcome(self._opinions[index].field, (), error)
                 continue
             size_bytes += message.ByteSize()
-            if messages and size_bytes > PART_BYTES:
+            if messages and size_bytes + images.written_bytes > PART_BYTES:
+                images.inline(message)
                 self._read = {index: message}
                 break
             messages[index] = message

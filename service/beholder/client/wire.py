@@ -1,10 +1,11 @@
 """Values to protobuf messages and back; the only place of the client that knows their fields."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import grpc
 import numpy as np
 from google.protobuf import any_pb2
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from beholder.client.results import Ranked, Result, ScorerInfo
@@ -45,7 +46,41 @@ def image_to(image: Image) -> samples_pb2.Image:
     return samples_pb2.Image(raw=samples_pb2.RawImage(width_px=width_px, height_px=height_px, rgb=rgb))
 
 
-def sample_to(sample: Sample) -> samples_pb2.Sample:
+def shared_to(image: Image, token: bytes, offset_bytes: int) -> samples_pb2.Image:
+    """Return the message of an image that was written into a region."""
+    if not isinstance(image, RawImage):
+        shared = samples_pb2.SharedImage(token=token, offset_bytes=offset_bytes, size_bytes=len(image.data))
+        return samples_pb2.Image(shared=shared)
+    height_px, width_px, _ = image.pixels.shape
+    shared = samples_pb2.SharedImage(
+        token=token,
+        offset_bytes=offset_bytes,
+        size_bytes=image.pixels.nbytes,
+        width_px=width_px,
+        height_px=height_px,
+    )
+    return samples_pb2.Image(shared=shared)
+
+
+def unshare(message: Message, read: Callable[[int, int], bytes]) -> None:
+    """Put bytes into every image of a message that lies in a region; `read` gives them, (offset, size) -> bytes."""
+    if isinstance(message, samples_pb2.Image):
+        if message.HasField("shared"):
+            shared = samples_pb2.SharedImage.FromString(message.shared.SerializeToString())
+            data = read(shared.offset_bytes, shared.size_bytes)
+            if shared.width_px:
+                message.raw.width_px, message.raw.height_px, message.raw.rgb = shared.width_px, shared.height_px, data
+            else:
+                message.encoded = data
+        return
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        for one in [value] if isinstance(value, Message) else value:
+            unshare(one, read)
+
+
+def sample_to(sample: Sample, image_to: Callable[[Image], samples_pb2.Image] = image_to) -> samples_pb2.Sample:
     """Return the message of a sample."""
     reference = None if sample.reference is None else image_to(sample.reference)
     return samples_pb2.Sample(candidate=image_to(sample.candidate), reference=reference, prompt=sample.prompt or "")
@@ -61,9 +96,9 @@ def score_request(
 
 
 def rank_request(
-    candidates: Sequence[Image],
+    candidates: Sequence[samples_pb2.Image],
     scorers: Mapping[str, float],
-    reference: Image | None,
+    reference: samples_pb2.Image | None,
     prompt: str | None,
     normalisation: Normalisation,
     priority: Priority,
@@ -71,8 +106,8 @@ def rank_request(
     """Return the message that asks for an order."""
     weighted = [scoring_service_pb2.WeightedScorer(scorer=name, weight=weight) for name, weight in scorers.items()]
     return scoring_service_pb2.RankRequest(
-        candidates=map(image_to, candidates),
-        reference=None if reference is None else image_to(reference),
+        candidates=candidates,
+        reference=reference,
         prompt=prompt or "",
         scorers=weighted,
         normalisation=NORMALISATIONS[normalisation],

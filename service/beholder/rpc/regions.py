@@ -5,7 +5,6 @@ anything looks at it. So a caller that writes over its image meanwhile gets the 
 what can't be read is an error, never a signal that ends the process.
 """
 
-import fcntl
 import os
 import secrets
 import threading
@@ -30,6 +29,8 @@ class Region:
 
     def __init__(self, size_bytes: int) -> None:
         self.token, self.size_bytes = secrets.token_bytes(TOKEN_BYTES), size_bytes
+        import fcntl  # here, for systems that have none and lend nothing
+
         self._lock = threading.Lock()
         self._fd: int | None = os.memfd_create("beholder-images", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:

@@ -1,0 +1,253 @@
+"""Images in memory that a server on this host lends: written there once, named in the request, copied there once.
+
+Rules:
+1. A call never waits for room, and never fails for want of it: what does not fit is sent as bytes.
+2. Whether the server is still there is looked at before every send; if it is gone, what was written goes as bytes.
+3. Memory is asked for again at the next call, but not more often than each `RETRY_S`.
+"""
+
+import logging
+import mmap
+import os
+import socket
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import numpy as np
+from google.protobuf.message import Message
+
+from beholder.client import wire
+from beholder.client.channel import Options
+from beholder.client.room import Room
+from beholder.clock import Clock
+from beholder.config import MIB
+from beholder.errors import BeholderError, ConfigError, Unavailable
+from beholder.lease import MAX_PACKET_BYTES, Offer, answer_from, packet_socket, wish_to
+from beholder.types import U8, EncodedImage, Image
+from beholder.v1 import samples_pb2, scorer_service_pb2, scorer_service_pb2_grpc
+
+log = logging.getLogger(__name__)
+ANSWER_S = 1.0
+"""How long a server may take to lend."""
+RETRY_S = 1.0
+ServerInfo = scorer_service_pb2.GetServerResponse
+
+
+class Lease:
+    """A region that is ours while its connection is open; thread-safe."""
+
+    def __init__(self, connection: socket.socket, offer: Offer, fd: int) -> None:
+        self.token, self._connection = offer.token, connection
+        self._pixels: U8 = np.frombuffer(mmap.mmap(fd, offer.size_bytes), np.uint8)
+        self._room, self._lock = Room(offer.size_bytes), threading.Lock()
+        self._given_back: deque[int] = deque()
+        connection.setblocking(False)
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the server still holds its end."""
+        try:
+            return bool(self._connection.recv(1, socket.MSG_PEEK))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+
+    def write(self, data: "bytes | U8") -> int | None:
+        """Copy a file, or pixels (H, W, 3), into the region; return where, None where there is no room."""
+        source = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
+        with self._lock:
+            while self._given_back:
+                self._room.give_back(self._given_back.popleft())
+            start = self._room.take(source.size)
+        if start is not None:
+            self._pixels[start : start + source.size].reshape(source.shape)[...] = source
+        return start
+
+    def read(self, start: int, size_bytes: int) -> bytes:
+        """Return what was written; whether the server is there or not."""
+        return self._pixels[start : start + size_bytes].tobytes()
+
+    def give_back(self, start: int) -> None:
+        """Let the place be written anew; takes no lock, so that the garbage collector may call it at any moment."""
+        self._given_back.append(start)
+
+    def close(self) -> None:
+        """End it; the memory goes when nothing reads it any more."""
+        self._connection.close()
+
+
+class Parcel:
+    """The images of one call: where each lies until the call is over.
+
+    Args:
+        lease: asked at the first image; None sends bytes.
+    """
+
+    def __init__(self, lease: Callable[[], Lease | None] | None = None) -> None:
+        self._find = lease
+        self._lease: Lease | None = None
+        self._written: dict[int, tuple[object, int]] = {}
+        self.written_bytes = 0
+
+    def image_to(self, image: Image) -> samples_pb2.Image:
+        """Return the message of an image; one object that comes twice is written once."""
+        if self._find is not None:
+            self._lease, self._find = self._find(), None
+        if self._lease is None:
+            return wire.image_to(image)
+        data = image.data if isinstance(image, EncodedImage) else image.pixels
+        if id(data) not in self._written:
+            start = self._lease.write(data) if len(data) else None
+            if start is None:
+                return wire.image_to(image)
+            self._written[id(data)] = data, start  # held, so that its id stays its own
+            self.written_bytes += len(data) if isinstance(data, bytes) else data.nbytes
+        return wire.shared_to(image, self._lease.token, self._written[id(data)][1])
+
+    def check(self, request: Any) -> None:
+        """Before a request is sent: where the server that lent is gone, put the bytes into it."""
+        if self._lease is not None and self._written and not self._lease.is_good:
+            self.inline(request)
+
+    def inline(self, message: Message) -> None:
+        """Put the bytes into a message, so that it outlives this."""
+        if self._lease is not None:
+            wire.unshare(message, self._lease.read)
+
+    def close(self) -> None:
+        """Let the places be written anew: the call is over."""
+        lease, written = self._lease, self._written
+        self._find, self._lease, self._written = None, None, {}
+        if lease is not None:
+            for _, start in written.values():
+                lease.give_back(start)
+
+    def __del__(self) -> None:
+        self.close()  # of a call that was never made
+
+
+class Shared:
+    """What a client borrows of its server; thread-safe.
+
+    Args:
+        where: path of the server's socket as this process sees it; True takes what the server tells, False nothing.
+        size_mb: MiB to ask for.
+        ask: asks the server for `GetServer`, within the seconds given.
+        address: of the server.
+
+    Raises:
+        ConfigError: this is not Linux, or there are several servers.
+    """
+
+    def __init__(
+        self,
+        where: str | os.PathLike[str] | bool,
+        size_mb: int,
+        ask: Callable[[float], ServerInfo],
+        address: str,
+        clock: Clock,
+    ) -> None:
+        if where and (sys.platform != "linux" or size_mb < 1 or "," in address):
+            want = "want Linux, shm_mb of at least 1 and one server"
+            raise ConfigError(f"shm: {want}, got {sys.platform}, {size_mb} and {address}")
+        self._is_closed = not where
+        self._path = "" if isinstance(where, bool) else os.fspath(where)
+        self._size_bytes, self._ask, self._clock = size_mb * MIB, ask, clock
+        self._lock = threading.Lock()
+        self._lease: Lease | None = None
+        self._next_try_s, self._told = 0.0, ""
+        self._process = os.getpid()
+
+    def lease(self) -> Lease | None:
+        """Return what is lent, asking for it where nothing is; None where there is none to be had just now.
+
+        Asking blocks, for a millisecond or `2 * ANSWER_S` at most.
+        """
+        if self._is_closed or os.getpid() != self._process:  # forked: the other process writes there too
+            return None
+        lease = self._lease
+        if lease is not None and lease.is_good:
+            return lease
+        with self._lock:
+            if self._lease is lease and not self._is_closed and self._clock() >= self._next_try_s:
+                if lease is not None:
+                    lease.close()
+                self._lease = self._borrow()
+                self._next_try_s = self._clock() + RETRY_S
+            return self._lease if self._lease is not lease else None
+
+    def held_parcel(self) -> Parcel:
+        """Return what one call's images are sent by; it takes what is lent now, and never blocks."""
+        return Parcel(lambda: self._lease if os.getpid() == self._process else None)
+
+    def close(self) -> None:
+        """Give it back."""
+        with self._lock:
+            lease, self._lease, self._is_closed = self._lease, None, True
+        if lease is not None:
+            lease.close()
+
+    def _borrow(self) -> Lease | None:
+        try:
+            told = self._ask(ANSWER_S)
+            if not told.HasField("shared_memory"):
+                raise Unavailable("the server lends none: start it with BEHOLDER_SHM=PATH")
+            path = self._path or told.shared_memory.socket
+            return _borrow(path, self._size_bytes, told.shared_memory.server_id)
+        except (OSError, BeholderError) as error:
+            reason = str(error)
+        if reason != self._told:
+            self._told = reason
+            log.warning("no memory is shared, images are sent as bytes: %s", reason)
+        return None
+
+
+def _borrow(path: str, size_bytes: int, server_id: bytes) -> Lease:
+    import fcntl  # here, for systems that have none and don't ask
+
+    connection = packet_socket()
+    try:
+        connection.settimeout(ANSWER_S)
+        connection.connect(path)
+        connection.send(wish_to(size_bytes))
+        packet, fds, _, _ = socket.recv_fds(connection, MAX_PACKET_BYTES, 1)
+        try:
+            offer = answer_from(packet)
+            if isinstance(offer, str):
+                raise Unavailable(f"{path}: {offer}")
+            if offer.server_id != server_id:
+                raise Unavailable(f"{path} is the socket of another server than the one that is asked")
+            if not fds or not fcntl.fcntl(fds[0], fcntl.F_GET_SEALS) & fcntl.F_SEAL_SHRINK:
+                raise Unavailable(f"{path} gives memory that could shrink while it is written to")
+            return Lease(connection, offer, fds[0])
+        finally:
+            for fd in fds:
+                os.close(fd)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def ask_server(
+    address: str, credentials: grpc.ChannelCredentials | None, options: Options, timeout_s: float
+) -> ServerInfo:
+    """Ask a server for `GetServer`, over a connection of its own; blocks.
+
+    Raises:
+        BeholderError: it does not answer, or is too old to know the question.
+    """
+    made = (
+        grpc.secure_channel(address, credentials, options) if credentials else grpc.insecure_channel(address, options)
+    )
+    with made as channel:
+        try:
+            return scorer_service_pb2_grpc.ScorerServiceStub(channel).GetServer(
+                scorer_service_pb2.GetServerRequest(), timeout=timeout_s
+            )
+        except grpc.RpcError as error:
+            raise wire.error_from_rpc(error) from None
