@@ -7,18 +7,27 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 from tritonclient.grpc import service_pb2 as oip  # ours can not be in one process with it
 
+from beholder.inputs.image import Limits, decode
+from beholder.inputs.steps import apply
+from beholder.scoring.catalog import load_catalog, shipped_models
+from beholder.types import EncodedImage
 from bench.peers import processes, report
-from bench.peers.callers import HttpCaller
+from bench.peers.callers import HttpCaller, StreamCaller
 from bench.peers.install import told
-from bench.peers.load import IN_FLIGHT, Question, closed_loop, neighbours
+from bench.peers.job import PREPARE
+from bench.peers.latency import rate_at
+from bench.peers.load import IN_FLIGHT, LADDER, Question, closed_loop, neighbours
+from bench.peers.material import SCORERS, images
 from bench.peers.servers.all import PEERS
+from server_process import REPO, StartServer
 
-ABOUT = {"date": "2026-01-01", "cores": 2, "processor": "a processor", "python": "3.11", "scorer": "content-labels"}
-ABOUT |= {"kb": [40, 70], "in_flight": 16, "seconds": 5.0, "rounds": 2, "load_before": 0.1}
+ABOUT = {"date": "2026-01-01", "cores": 2, "processor": "a processor", "python": "3.11", "others_cores": 0.0}
+ABOUT |= {"in_flight": 16, "seconds": 5.0, "rounds": 2, "load_before": 0.1}
 
 
 def measured(per_s: float, cpu_ms: float, **more: Any) -> dict[str, Any]:
@@ -33,7 +42,8 @@ def entry(name: str, *rounds: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 def page(**peers: dict[str, Any]) -> str:
     plain = [{"per_s": 150.0, "cpu_ms": 8.0}]
-    return report.page({"about": ABOUT, "plain": plain, "peers": peers})
+    job = {"job": "a graph", "kb": [40, 70], "plain": plain, "peers": peers}
+    return report.page({"about": ABOUT, "scorers": {"content-labels": job}})
 
 
 def row(text: str, start: str) -> list[str]:
@@ -65,7 +75,7 @@ def test_a_peer_that_failed_is_told_with_its_reason() -> None:
 
 def test_a_busy_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "was busy" not in page()
-    monkeypatch.setitem(ABOUT, "load_before", 3.5)
+    monkeypatch.setitem(ABOUT, "others_cores", 0.5)
     assert "**The machine was busy with other work meanwhile**" in page()
 
 
@@ -107,7 +117,7 @@ def test_scores_are_read_raw_and_typed() -> None:
 
 
 def test_the_image_is_one_element_behind_its_length() -> None:
-    request = oip.ModelInferRequest.FromString(PEERS["triton"].request(b"image"))
+    request = oip.ModelInferRequest.FromString(PEERS["triton"].request(b"image", "psnr"))
     assert list(request.raw_input_contents) == [b"\x05\0\0\0image"]
     assert (request.inputs[0].datatype, list(request.inputs[0].shape)) == ("BYTES", [1, 1])
 
@@ -115,6 +125,56 @@ def test_the_image_is_one_element_behind_its_length() -> None:
 def test_names_of_packages_are_read_from_pins() -> None:
     assert told(PEERS["ray-serve"])[0] == "ray"
     assert told(PEERS["triton"])[:2] == ["nvidia-pytriton", "numpy"]
+
+
+def ladder(*points: tuple[float, float]) -> dict[str, Any]:
+    counts = zip(LADDER, points, strict=True)
+    return {"ladder": {str(count): measured(rate, 10.0, p99_ms=p99) for count, (p99, rate) in counts}}
+
+
+def test_rates_are_compared_at_equal_p99() -> None:
+    ours = measured(100.0, 10.0, p99_ms=80.0, **ladder((10, 40), (20, 80), (40, 90), (160, 100)))
+    other = measured(100.0, 10.0, p99_ms=160.0, **ladder((20, 40), (40, 60), (80, 80), (320, 110)))
+    text = page(beholder=entry("Beholder", ours), other=entry("Other", other))
+    found = [line for line in text.splitlines() if line.startswith("| Other |")]
+    assert found[1] == "| Other | 40, 20 | 60, 40 | 80, 80 | 100, 160 | 110, 320 |"
+    assert found[2] == "| Other | none | 40 | 60 | 80 | 100 |"
+    assert "2.00 of Other within 20 ms; 1.50 of Other within 40 ms; 1.25 of Other within 80 ms" in text
+
+
+def test_a_rate_within_a_p99_lies_on_the_line_between_neighbours() -> None:
+    curve = [(10.0, 50.0), (30.0, 70.0), (20.0, 90.0)]
+    assert [rate_at(curve, p99) for p99 in (5, 10, 15, 20, 30)] == [0.0, 50.0, 55.0, 90.0, 90.0]
+
+
+def test_both_jobs_prepare_as_the_scorers_do() -> None:
+    catalog = load_catalog([shipped_models()])
+    for scorer, (encoder, _) in SCORERS.items():
+        steps = (catalog.encoders[encoder] if encoder else catalog.scorers[scorer]).image.steps
+        for image in images(3):
+            pixels = decode(EncodedImage(image), Limits(10**6, 10**7), "candidate")
+            assert np.array_equal(PREPARE[scorer](image), apply(steps, pixels))
+    with pytest.raises(ValueError, match="want a square image"):
+        PREPARE["image-safety"]((REPO / "tests" / "assets" / "landscape-q30.jpg").read_bytes())
+
+
+def test_one_stream_carries_all_and_is_opened_again(start_server: StartServer) -> None:
+    server, peer = start_server(scorers=["sharpness"]), PEERS["beholder-stream"]
+    requests = [peer.request(image, "sharpness") for image in images(3, 64)]
+
+    async def run() -> list[list[float]]:
+        port, found = int(server.address.rpartition(":")[2]), []
+        async with StreamCaller(port, "/beholder.v1.ScoringService/ScoreStream") as call:
+            for _ in range(2):
+                answers = await asyncio.gather(*(call(request) for request in [*requests, *requests]))
+                found.append([peer.score(answer) for answer in answers])
+                call._call.cancel()
+                await asyncio.wait([call._reader])
+        return found
+
+    first, again = asyncio.run(run())
+    assert first == again == [*first[:3], *first[:3]]
+    assert len(set(first)) == 3
 
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

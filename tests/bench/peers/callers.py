@@ -5,10 +5,13 @@ import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import grpc
 
+from beholder.load.requests import stream_message
+
+TIMEOUT_S = 20.0
 Call = Callable[[bytes], Awaitable[bytes]]
 """Asks once; a cancelled task cancels the call on the wire."""
 CHANNELS = 4
@@ -41,6 +44,73 @@ class GrpcCaller:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await asyncio.gather(*(channel.close() for channel in self._channels))
+
+
+class StreamCaller:
+    """Sends all on one stream, which is opened again where it broke. A message can't be cancelled: its caller goes."""
+
+    def __init__(self, port: int, method: str) -> None:
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_reconnect_backoff_ms", 200)]
+        self._channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options)
+        self._method: Any = self._channel.stream_stream(method)
+        self._turn, self._numbers = asyncio.Lock(), itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[bytes]] = {}
+        self._call: Any = None
+        self._reader: asyncio.Task[None] | None = None
+
+    async def __call__(self, request: bytes) -> bytes:
+        """Ask once; the answer is the whole message.
+
+        Raises:
+            grpc.aio.AioRpcError: the stream broke; while the server is not there, the call waits.
+        """
+        number, answer = next(self._numbers), asyncio.get_running_loop().create_future()
+        async with self._turn:  # gRPC takes one message at a time
+            if self._reader is None or self._reader.done():
+                self._call = self._method(wait_for_ready=True)
+                self._reader = asyncio.create_task(self._read(self._call))
+            self._waiting[number] = answer
+            try:
+                await self._call.write(stream_message(number, request, TIMEOUT_S))
+            except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                await self._reader  # it tells all who wait
+        try:
+            return bytes(await answer)
+        finally:
+            self._waiting.pop(number, None)
+
+    async def _read(self, call: Any) -> None:
+        broken: Exception = ConnectionError("the server ended the stream")
+        try:
+            while (message := await call.read()) is not grpc.aio.EOF:
+                if (answer := self._waiting.get(_number_of(message))) and not answer.done():
+                    answer.set_result(message)
+        except grpc.aio.AioRpcError as error:
+            broken = error
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(broken)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._reader:
+            self._reader.cancel()
+            await asyncio.wait([self._reader])
+        await self._channel.close()
+
+
+def _number_of(message: bytes) -> int:
+    """Return the id of a ScoreStreamResponse, its first field."""
+    number, shift = 0, 0
+    for byte in message[1:11]:
+        number, shift = number | (byte & 127) << shift, shift + 7
+        if byte < 128:
+            break
+    return number
 
 
 class HttpCaller:

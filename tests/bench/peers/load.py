@@ -12,17 +12,19 @@ from typing import Any
 import grpc
 import numpy as np
 
-from bench.peers.callers import Call
+from bench.peers.callers import TIMEOUT_S, Call
 from bench.peers.job import Job
 from bench.peers.peer import Peer
 from bench.peers.processes import Running
 
 IN_FLIGHT = 16
+LADDER = (2, 4, 8, 32)
+"""Other numbers in flight, each for a part of the time, for rates and latencies that go together."""
+LADDER_PART = 0.5
 RAMP_S = 0.5
 """Answers before this count for CPU time only: the pipeline fills."""
 BURST = 48
 CANCEL_EVERY = 3
-TIMEOUT_S = 20.0
 TOLERANCE = 1e-5
 """How far a score may be from the expected one; batches of other sizes move it by some 1e-7."""
 FAILURES = (grpc.aio.AioRpcError, ConnectionError, ValueError, OSError)
@@ -63,9 +65,9 @@ async def first_answer(call: Call, peer: Peer, question: Question, server: Runni
 
 
 async def closed_loop(
-    call: Call, peer: Peer, questions: Sequence[Question], server: Running, seconds: float
+    call: Call, peer: Peer, questions: Sequence[Question], server: Running, seconds: float, in_flight: int = IN_FLIGHT
 ) -> dict[str, Any]:
-    """Keep 16 calls in flight for some seconds.
+    """Keep so many calls in flight for some seconds.
 
     Returns:
         What one round found: rates, latencies, CPU time and how far scores are from the expected ones.
@@ -85,7 +87,7 @@ async def closed_loop(
 
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(IN_FLIGHT):
+            for _ in range(in_flight):
                 group.create_task(caller())
     except* (*FAILURES, TimeoutError) as errors:
         first = errors.exceptions[0]
@@ -106,6 +108,16 @@ async def closed_loop(
         "processes": after.processes,
         "score_error": max(abs(peer.score(answer) - expected) for _, _, answer, expected in answers),
     }
+
+
+async def ladder(
+    call: Call, peer: Peer, questions: Sequence[Question], server: Running, seconds: float
+) -> dict[str, Any]:
+    """Return what `closed_loop` finds with more and fewer calls in flight, by their number."""
+    found = {}
+    for count in LADDER:
+        found[str(count)] = await closed_loop(call, peer, questions, server, LADDER_PART * seconds + RAMP_S, count)
+    return found
 
 
 async def idle(server: Running, seconds: float) -> float:
@@ -157,9 +169,9 @@ async def neighbours(call: Call, peer: Peer, questions: Sequence[Question], per_
     return dict(found)
 
 
-def without_server(graph: str, images: Sequence[bytes], cores: int, seconds: float) -> dict[str, Any]:
+def without_server(graph: str, scorer: str, images: Sequence[bytes], cores: int, seconds: float) -> dict[str, Any]:
     """Do the job in threads, one for each core, with no server: what is possible at all."""
-    job, line, lengths = Job(graph), itertools.cycle(images), []
+    job, line, lengths = Job(graph, scorer), itertools.cycle(images), []
     started, cpu_s = time.perf_counter(), time.process_time()
 
     def work() -> None:

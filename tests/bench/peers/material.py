@@ -1,6 +1,7 @@
 """What the servers are given: one graph, and images that are all different."""
 
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,22 @@ from PIL import Image
 
 from server_process import REPO
 
-SCORER, ENCODER = "content-labels", "efficientnet-lite0"
+SCORERS = {
+    "content-labels": ("efficientnet-lite0", "EfficientNet-Lite0 and its head, one graph; middle square, bicubic"),
+    "image-safety": ("", "SwiftFormer-S; letterbox, Lanczos"),
+}
+"""Scorer -> (its encoder, empty where it has none; what the job is)."""
 PICTURES = ("landscape.png", "poster.png", "still-life.webp")
 SIZE_KB = (40, 70)
 
 
-def write_graph(path: Path) -> None:
-    """Join the encoder and its head into one graph, as others would serve it; the arithmetic stays as it is."""
-    encoder, head = (onnx.load(REPO / "models" / name / "model.onnx") for name in (ENCODER, SCORER))
+def write_graph(scorer: str, path: Path) -> None:
+    """Write a scorer's graph as others would serve it, an encoder and its head in one; the arithmetic stays."""
+    encoder_name, _ = SCORERS[scorer]
+    if not encoder_name:
+        shutil.copy(REPO / "models" / scorer / "model.onnx", path)
+        return
+    encoder, head = (onnx.load(REPO / "models" / name / "model.onnx") for name in (encoder_name, scorer))
     head = compose.add_prefix(head, "head/", rename_inputs=False, rename_outputs=False)
     joined = compose.merge_models(encoder, head, io_map=[("embedding", "embedding")])
     onnx.checker.check_model(joined)

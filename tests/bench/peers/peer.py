@@ -25,6 +25,7 @@ class Place:
         venv: its own environment.
         folder: its files, written anew at each start.
         graph: the ONNX file that it serves.
+        scorer: what Beholder calls it.
         ports: free ones of 127.0.0.1; calls go to the first.
         cores: how many workers it may have.
     """
@@ -32,6 +33,7 @@ class Place:
     venv: Path
     folder: Path
     graph: Path
+    scorer: str
     ports: Sequence[int]
     cores: int
 
@@ -75,15 +77,16 @@ class Peer(ABC):
 
     def environment(self, place: Place) -> Mapping[str, str]:
         """Return what it needs in its environment; settings by which it would call home are off."""
-        return {"JOB_GRAPH": str(place.graph), "CORES": str(place.cores), "OMP_NUM_THREADS": "1"}
+        job = {"JOB_GRAPH": str(place.graph), "JOB_SCORER": place.scorer}
+        return job | {"CORES": str(place.cores), "OMP_NUM_THREADS": "1"}
 
     @abstractmethod
     def caller(self, place: Place) -> AbstractAsyncContextManager[Call]:
         """Return its client."""
 
     @abstractmethod
-    def request(self, image: bytes) -> bytes:
-        """Return the bytes that ask for one image's score."""
+    def request(self, image: bytes, scorer: str) -> bytes:
+        """Return the bytes that ask for one image's score; peers serve one model, whatever Beholder calls it."""
 
     @abstractmethod
     def score(self, answer: bytes) -> float:
@@ -95,7 +98,11 @@ class Peer(ABC):
 
 
 class OipPeer(Peer):
-    """A server of the Open Inference Protocol: the image as one element of BYTES, raw."""
+    """A server of the Open Inference Protocol: the image as one element of BYTES, raw.
+
+    Attributes:
+        model: its name there; empty: the scorer's.
+    """
 
     wire = "gRPC, Open Inference Protocol, raw bytes"
     model: ClassVar[str] = "score"
@@ -104,11 +111,11 @@ class OipPeer(Peer):
         """Return a caller of ModelInfer."""
         return GrpcCaller(place.ports[0], "/inference.GRPCInferenceService/ModelInfer")
 
-    def request(self, image: bytes) -> bytes:
+    def request(self, image: bytes, scorer: str) -> bytes:
         """Return a ModelInferRequest of one row."""
         tensor = oip.ModelInferRequest.InferInputTensor(name="candidate", datatype="BYTES", shape=[1, 1])
         raw = len(image).to_bytes(4, "little") + image
-        message = oip.ModelInferRequest(model_name=self.model, inputs=[tensor], raw_input_contents=[raw])
+        message = oip.ModelInferRequest(model_name=self.model or scorer, inputs=[tensor], raw_input_contents=[raw])
         return message.SerializeToString()
 
     def score(self, answer: bytes) -> float:
@@ -134,7 +141,7 @@ class HttpPeer(Peer):
         """Return a caller of `path`."""
         return HttpCaller(place.ports[0], self.path, "image/jpeg")
 
-    def request(self, image: bytes) -> bytes:
+    def request(self, image: bytes, scorer: str) -> bytes:
         """Return the image itself."""
         return image
 

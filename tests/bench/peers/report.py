@@ -2,11 +2,14 @@
 
 import json
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.peers import latency
+from bench.peers.latency import middle
 from bench.peers.load import TOLERANCE
+from bench.scorer_report import table
 from server_process import REPO
 
 KEPT, PAGE = REPO / "docs" / "peers.json", REPO / "docs" / "peers.md"
@@ -36,6 +39,7 @@ LIMITS = """\
 - The work inside (decode, crop, resize, session) is the same code for all but Beholder, which has its own, and
   includes what Beholder learned about it: libjpeg-turbo by `simplejpeg`, one thread to a run, no spinning. A user who
   decodes with Pillow or leaves ONNX Runtime's threads as they are gets less.
+- Other images than square ones need more of a letterbox than the peers' job for `image-safety` has.
 - One model at a time. Many models, many callers with deadlines and priorities, overload: `docs/performance.md` has
   Beholder alone.
 """
@@ -44,16 +48,19 @@ HOW = """\
 
     PYTHONPATH=tests python -m bench.peers --folder DIR
 
-installs each server into an environment of its own under DIR and measures; only one runs at a time. It is ready when it
-gives the first right answer, warmed up for two seconds, then loaded. CPU time is that of all its processes, from
-`/proc`, the children that ended included; requests/s and latencies leave out the first half second. Memory is taken
-right after the load: RSS counts shared pages once for each process, PSS divides them. Idle CPU is measured after the
-load, over four seconds. To stop: from a SIGTERM to the first process until the last is gone; what is left after 15 s is
-killed. Medians over rounds. Scores are compared with those of the job done alone, every answer.
+(`make peers`) installs each server into an environment of its own under DIR and measures; only one runs at a time. It
+is ready when it gives the first right answer, warmed up for two seconds, then loaded. CPU time is that of all its
+processes, from `/proc`, the children that ended included; requests/s and latencies leave out the first half second.
+Memory is taken right after the load: RSS counts shared pages once for each process, PSS divides them. Idle CPU is
+measured after all load, over four seconds. To stop: from a SIGTERM to the first process until the last is gone; what is
+left after 15 s is killed. Medians over rounds. Scores are compared with those of the job done alone, every answer.
+
+After the load each server is given 2, 4, 8 and 32 calls in flight, each for half the time: rate and p99 that go
+together. Between those numbers, what a server does at a p99 is read off the line between its neighbours.
 
 Neighbours: 48 calls at once, of which every third is cancelled, at moments spread over the time that all of them take;
 counted is what the 32 others get within 20 s, and four calls afterwards. gRPC calls are cancelled on the wire; over
-HTTP/1.1 the client hangs up.
+HTTP/1.1 the client hangs up; one message of a stream can't be cancelled, its answer is left unread.
 """
 
 
@@ -64,11 +71,21 @@ def write_page() -> None:
 
 def page(kept: Mapping[str, Any]) -> str:
     """Return the page of one run."""
-    peers, about = kept["peers"], kept["about"]
+    about, jobs = kept["about"], kept["scorers"]
+    parts = [HEAD, _about(about), "\n\n"]
+    for scorer, found in jobs.items():
+        parts += [_job(scorer, found, about["in_flight"]), "\n"]
+    (first, *_) = jobs.values()
+    return "".join([*parts, HOW, "\n", _settings(first["peers"]), "\n", LIMITS])
+
+
+def _job(scorer: str, found: Mapping[str, Any], in_flight: int) -> str:
+    peers = found["peers"]
     shown = {key: entry for key, entry in peers.items() if entry["rounds"]}
-    parts = [HEAD, _about(about), "\n\n", _speed(shown, kept["plain"]), "\n", _found(shown), _room(shown), "\n"]
-    parts += [_neighbours(shown), "\n", _failures(peers), HOW, "\n", _settings(peers), "\n", LIMITS]
-    return "".join(parts)
+    low, high = found["kb"]
+    head = f"## `{scorer}`\n\n{found['job']}; 512x512 JPEGs of {low} to {high} kB, {in_flight} calls in flight.\n\n"
+    parts = [head, _speed(shown, found["plain"]), "\n", _found(shown), *latency.told(shown, OURS), _room(shown), "\n"]
+    return "".join([*parts, _neighbours(shown), "\n", _failures(peers)]).rstrip("\n") + "\n"
 
 
 def summary(found: Mapping[str, Any]) -> str:
@@ -80,11 +97,6 @@ def summary(found: Mapping[str, Any]) -> str:
     return text
 
 
-def middle(rounds: Iterable[Mapping[str, Any]], key: str) -> float:
-    """Return the median over rounds."""
-    return statistics.median(one[key] for one in rounds)
-
-
 def verdict(rounds: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """Add up what the neighbours of cancelled calls got in all rounds."""
     keys = {key for one in rounds for key in one["neighbours"]}
@@ -92,19 +104,14 @@ def verdict(rounds: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 
 
 def _about(about: Mapping[str, Any]) -> str:
-    low, high = about["kb"]
-    is_busy = about["load_before"] > about["cores"] / 2
+    others = about.get("others_cores")
+    is_busy = about["load_before"] > about["cores"] / 2 if others is None else others > about["cores"] / 10
+    told = "" if others is None else f", {others:g} cores busy with other things"
     return (
         f"{about['date']}, {about['cores']} cores of {about['processor']}, no GPU, load average "
-        f"{about['load_before']:g} before the run. `{about['scorer']}` (EfficientNet-Lite0 and its head, one graph) "
-        f"on 512x512 JPEGs of {low} to {high} kB, {about['in_flight']} calls in flight, {about['rounds']} rounds of "
-        f"{about['seconds']:g} s." + (BUSY if is_busy else "")
+        f"{about['load_before']:g} before the run{told}. Python "
+        f"{about['python']}; {about['rounds']} rounds of {about['seconds']:g} s." + (BUSY if is_busy else "")
     )
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
 def _speed(shown: Mapping[str, Any], plain: Sequence[Mapping[str, Any]]) -> str:
@@ -129,7 +136,7 @@ def _speed(shown: Mapping[str, Any], plain: Sequence[Mapping[str, Any]]) -> str:
             ]
         )
     head = ["", "requests/s", "of Beholder's", "CPU ms each", "p50 ms", "p99 ms", "client's CPU ms", "scores"]
-    return _table(head, rows)
+    return table(head, rows)[0] + "\n"
 
 
 def _equal(error: float) -> str:
@@ -190,7 +197,7 @@ def _room(shown: Mapping[str, Any]) -> str:
         "to stop, s",
         "environment, MiB",
     ]
-    return _table(head, rows)
+    return table(head, rows)[0] + "\n"
 
 
 def _neighbours(shown: Mapping[str, Any]) -> str:
@@ -204,7 +211,7 @@ def _neighbours(shown: Mapping[str, Any]) -> str:
             [entry["name"], cells[0], f"{cells[1]} of {asked}", *cells[2:], f"{found.get('later_right', 0)} of {later}"]
         )
     head = ["neighbours of cancelled calls", "cancelled", "right", "wrong", "failed", "no answer", "right afterwards"]
-    return _table(head, rows)
+    return table(head, rows)[0] + "\n"
 
 
 def _failures(peers: Mapping[str, Any]) -> str:

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 
 from beholder.v1 import scoring_service_pb2 as pb
-from bench.peers.callers import Call, GrpcCaller
-from bench.peers.material import SCORER
+from bench.peers.callers import Call, GrpcCaller, StreamCaller
 from bench.peers.peer import OipPeer, Peer, Place
 from server_process import environment
 
@@ -31,23 +30,38 @@ class Beholder(Peer):
     def environment(self, place: Place) -> Mapping[str, str]:
         """Set its ports, and no cache: the images come again and again."""
         address, metrics = (f"127.0.0.1:{port}" for port in place.ports[:2])
-        return environment(address=address, metrics_address=metrics, scorers=[SCORER], cache_mb=0, device="cpu")
+        return environment(address=address, metrics_address=metrics, scorers=[place.scorer], cache_mb=0, device="cpu")
 
     def caller(self, place: Place) -> AbstractAsyncContextManager[Call]:
         """Return a caller of Score."""
         return GrpcCaller(place.ports[0], "/beholder.v1.ScoringService/Score")
 
-    def request(self, image: bytes) -> bytes:
+    def request(self, image: bytes, scorer: str) -> bytes:
         """Return a ScoreRequest of one image."""
         samples = [{"candidate": {"encoded": image}}]
-        return pb.ScoreRequest(samples=samples, scorers=[SCORER]).SerializeToString()
+        return pb.ScoreRequest(samples=samples, scorers=[scorer]).SerializeToString()
 
     def score(self, answer: bytes) -> float:
         """Read the one result."""
-        (result,) = pb.ScoreResponse.FromString(answer).samples[0].results
-        if result.HasField("error"):
-            raise ValueError(result.error.message)
-        return result.score.value
+        return _score(pb.ScoreResponse.FromString(answer))
+
+
+class BeholderStream(Beholder):
+    """The same over one stream, as generation backends use it."""
+
+    name = "Beholder (stream)"
+    wire = "gRPC, beholder.v1, all on one stream"
+
+    def caller(self, place: Place) -> AbstractAsyncContextManager[Call]:
+        """Return a caller of ScoreStream."""
+        return StreamCaller(place.ports[0], "/beholder.v1.ScoringService/ScoreStream")
+
+    def score(self, answer: bytes) -> float:
+        """Read the one result of a message."""
+        message = pb.ScoreStreamResponse.FromString(answer)
+        if message.HasField("error"):
+            raise ValueError(message.error.message)
+        return _score(message.response)
 
 
 class BeholderOip(OipPeer):
@@ -56,6 +70,13 @@ class BeholderOip(OipPeer):
     name = "Beholder (OIP)"
     packages = ()
     settings = SETTINGS
-    model = SCORER
+    model = ""
     command = Beholder.command
     environment = Beholder.environment
+
+
+def _score(response: pb.ScoreResponse) -> float:
+    (result,) = response.samples[0].results
+    if result.HasField("error"):
+        raise ValueError(result.error.message)
+    return result.score.value

@@ -1,0 +1,71 @@
+"""Rates and latencies that go together: each server by the number of calls in flight, and all at equal p99."""
+
+import itertools
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from bench.peers.load import IN_FLIGHT, LADDER
+from bench.scorer_report import table
+
+COUNTS = sorted((*LADDER, IN_FLIGHT))
+Point = tuple[float, float]
+"""(p99 in milliseconds, answers per second)."""
+
+
+def middle(rounds: Iterable[Mapping[str, Any]], key: str) -> float:
+    """Return the median over rounds."""
+    return statistics.median(one[key] for one in rounds)
+
+
+def told(shown: Mapping[str, Any], ours: str) -> Iterator[str]:
+    """Yield the tables, where there is something to make them of."""
+    curves = {key: points(entry["rounds"]) for key, entry in shown.items() if "ladder" in entry["rounds"][0]}
+    if not curves:
+        return
+    head = ("requests/s, p99 ms by calls in flight", *map(str, COUNTS))
+    rows = [[shown[key]["name"], *(f"{rate:.0f}, {p99:.0f}" for p99, rate in curve)] for key, curve in curves.items()]
+    yield table(head, rows)[0] + "\n\n"
+    if ours not in curves:
+        return
+    limits = sorted(p99 for p99, _ in curves[ours])
+    rows = [[shown[key]["name"], *(_cell(rate_at(curve, limit)) for limit in limits)] for key, curve in curves.items()]
+    yield table(("most requests/s within a p99 of", *(f"{limit:.0f} ms" for limit in limits)), rows)[0] + "\n"
+    yield f"\n{_verdict(shown, curves, limits, ours)}\n\n"
+
+
+def points(rounds: Sequence[Mapping[str, Any]]) -> list[Point]:
+    """Return what a server does at each number of calls in flight, in medians over rounds."""
+    by_count = {
+        count: rounds if count == IN_FLIGHT else [one["ladder"][str(count)] for one in rounds] for count in COUNTS
+    }
+    return [(middle(its, "p99_ms"), middle(its, "per_s")) for its in by_count.values()]
+
+
+def rate_at(curve: Sequence[Point], p99_ms: float) -> float:
+    """Return the highest rate of a server that keeps its p99 within a limit; 0 where nothing does."""
+    rates = [rate for p99, rate in curve if p99 <= p99_ms]
+    for (low, less), (high, more) in itertools.pairwise(curve):
+        if low <= p99_ms < high:
+            rates.append(less + (more - less) * (p99_ms - low) / (high - low))
+    return max(rates, default=0.0)
+
+
+def _cell(rate: float) -> str:
+    return f"{rate:.0f}" if rate else "none"
+
+
+def _verdict(
+    shown: Mapping[str, Any], curves: Mapping[str, Sequence[Point]], limits: Sequence[float], ours: str
+) -> str:
+    """Say how far Beholder is from the best of the others within each limit."""
+    others = {key: curve for key, curve in curves.items() if not key.startswith(ours)}
+    said = []
+    for limit in limits:
+        rates = {key: rate_at(curve, limit) for key, curve in others.items()}
+        best = max(rates, key=lambda key: rates[key], default="")
+        if best and rates[best]:
+            share = rate_at(curves[ours], limit) / rates[best]
+            said.append(f"{share:.2f} of {shown[best]['name']} within {limit:.0f} ms")
+    told = "; ".join(said) or "no other kept any of these"
+    return f"Beholder against the best of the others within its own p99 at 2 to 32 in flight: {told}."
