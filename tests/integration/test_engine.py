@@ -159,6 +159,7 @@ def test_on_a_gpu_every_batch_size_is_warmed_up_and_batches_in_between_are_padde
 def test_on_a_gpu_every_graph_has_runners_of_its_own(house: House) -> None:
     sessions = [house.add_graph(name, brightness, rows=1) for name in ("bright", "dark")]
     with running(house, "cuda", runners=2) as engine:
+        assert [session.batches for session in sessions] == [[1] * 3] * 2  # warm-up: both at once, then one to time it
         for session in sessions:
             hold(session)
         jobs = [submit(engine, [Sample(grey_png(level))], "bright", "dark") for level in (1, 2)]
