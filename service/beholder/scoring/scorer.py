@@ -104,9 +104,12 @@ class GraphScorer:
         return ErrorMap(encode_map(errors, self.draws.high), self.draws.high, self.draws.meaning)
 
     def _top(self, row: F32) -> tuple[Label, ...]:
-        values = [self._within(value, 0.0, 1.0) for value in row.tolist()]
-        likeliest = np.argsort(-row, kind="stable")[: self.spec.top_labels]
-        return tuple(Label(self.spec.labels[index], values[index]) for index in likeliest)
+        for value in (row.min(), row.max()):  # NaN, where there is one
+            self._within(float(value), 0.0, 1.0)
+        rarest = row.size - max(1, self.spec.top_labels)
+        near = np.flatnonzero(row >= np.partition(row, rarest)[rarest])
+        likeliest = near[np.argsort(-row[near], kind="stable")][: self.spec.top_labels]
+        return tuple(Label(self.spec.labels[index], self._within(float(row[index]), 0.0, 1.0)) for index in likeliest)
 
     def _within(self, value: float, low: float, high: float) -> float:
         if not low - RANGE_SLACK <= value <= high + RANGE_SLACK or not math.isfinite(value):

@@ -129,6 +129,16 @@ def test_equal_labels_keep_their_own_order() -> None:
     assert [label.name for label in score.labels] == ["owl", "cat"]
 
 
+@pytest.mark.parametrize("top", [0, 1, 3, 40])
+def test_of_many_labels_the_likeliest_are_given(top: int) -> None:
+    names = tuple(f"label {index}" for index in range(40))
+    row = np.random.default_rng(0).integers(0, 8, 40).astype(np.float32) / 8
+    spec = dataclasses.replace(SPEC, labels=names, top_labels=top)
+    (score,) = scorer(spec).scores({"score": f32(0.5), "labels": row[None]})
+    assert isinstance(score, Score)
+    assert [label.name for label in score.labels] == [names[at] for at in np.argsort(-row, kind="stable")[:top]]
+
+
 @pytest.mark.parametrize("bad", [math.nan, 1.5])
 def test_a_label_that_is_no_probability_fails_its_own_row_only(bad: float) -> None:
     outputs = {"score": f32(0.5, 0.5), "labels": f32([0.0, 0.0, bad], [0.0, 0.0, 1.0])}
