@@ -132,17 +132,20 @@ def duration(seconds: float) -> Duration:
     return message
 
 
-def result_to(scorer: str, outcome: Outcome) -> scores_pb2.ScorerResult:
-    """Write one scorer's outcome."""
+def write_result(message: scores_pb2.ScorerResult, scorer: str, outcome: Outcome) -> None:
+    """Write one scorer's outcome, in place: a message that is made first and put into another is copied."""
+    message.scorer = scorer
     if isinstance(outcome, BeholderError):
-        return scores_pb2.ScorerResult(scorer=scorer, error=error_to(outcome))
-    labels = [scores_pb2.Label(name=label.name, value=label.value) for label in outcome.labels]
-    score = scores_pb2.Score(value=outcome.value, labels=labels)
+        message.error.CopyFrom(error_to(outcome))
+        return
+    score = message.score
+    score.value = outcome.value
+    for label in outcome.labels:
+        score.labels.add(name=label.name, value=label.value)
     if outcome.map:
         score.map.png, score.map.high, score.map.meaning = outcome.map.png, outcome.map.high, outcome.map.meaning
     if outcome.taste:
         score.taste.CopyFrom(_verdict(outcome.taste))
-    return scores_pb2.ScorerResult(scorer=scorer, score=score)
 
 
 def _verdict(verdict: TasteVerdict) -> scores_pb2.TasteVerdict:
@@ -158,14 +161,12 @@ def _verdict(verdict: TasteVerdict) -> scores_pb2.TasteVerdict:
 
 def results_to(results: Sequence[SampleResult], image_ids: Sequence[str]) -> scoring_service_pb2.ScoreResponse:
     """Write the results of a request."""
-    return scoring_service_pb2.ScoreResponse(
-        samples=[
-            scores_pb2.SampleResult(
-                results=[result_to(name, outcome) for name, outcome in result.items()], image_id=image_id
-            )
-            for result, image_id in zip(results, image_ids, strict=True)
-        ]
-    )
+    response = scoring_service_pb2.ScoreResponse()
+    for result, image_id in zip(results, image_ids, strict=True):
+        sample = response.samples.add(image_id=image_id)
+        for name, outcome in result.items():
+            write_result(sample.results.add(), name, outcome)
+    return response
 
 
 def ranking_to(
@@ -176,10 +177,10 @@ def ranking_to(
     for ranked in ranking:
         candidate = response.ranking.add(index=ranked.index, total=ranked.total, image_id=image_ids[ranked.index])
         for name, outcome in results[ranked.index].items():
-            result = result_to(name, outcome)
-            if result.HasField("error"):
-                result.error.field = rank_field(result.error.field)
-            candidate.parts.add(result=result, contribution=ranked.contributions[name])
+            part = candidate.parts.add(contribution=ranked.contributions[name])
+            write_result(part.result, name, outcome)
+            if part.result.HasField("error"):
+                part.result.error.field = rank_field(part.result.error.field)
     return response
 
 
