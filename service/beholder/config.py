@@ -28,9 +28,14 @@ class Config:
     address: str = _setting("127.0.0.1:50051", "host:port that gRPC listens on; port 0 picks a free one")
     metrics_address: str = _setting("127.0.0.1:9464", "host:port of /metrics for Prometheus; port 0 picks a free one")
     models: tuple[str, ...] = _setting((), "folders of scorer folders, separated by ':'; empty: the shipped scorers")
-    scorers: tuple[str, ...] = _setting((), "names of the scorers to serve, separated by ','; empty: all exported ones")
+    scorers: tuple[str, ...] = _setting(
+        (), "names of the scorers to serve, separated by ','; empty: all exported ones", separator=","
+    )
     device: str = _setting("auto", "cpu, cuda (or no start), or auto: the CPU where CUDA fails", choices=DEVICES)
-    device_id: int = _setting(0, "which CUDA device", 0, 255)
+    device_id: tuple[int, ...] = _setting((0,), "which CUDA device, or several: 0,1", 0, 255, separator=",")
+    fronts: int = _setting(
+        0, "processes for gRPC and decoding, before one engine process for each device; 0: all in one", 0, 64
+    )
     intra_op_threads: int = _setting(1, "threads inside one run on the CPU", 1, 1024)
     runners: int = _setting(
         0, "runs at the same time, on a GPU for each graph; 0: one per core, on a GPU two per graph", 0, 1024
@@ -105,15 +110,20 @@ def split_address(address: str, name: str = "address") -> tuple[str, int]:
 
 
 def _parse(spec: dataclasses.Field[Any], text: str) -> Any:
-    kind: Any = type(spec.default)
+    default: Any = spec.default
+    kind: Any = type(default)
     if kind is tuple:
-        separator = "," if spec.name == "scorers" else ":"
-        return tuple(part.strip() for part in text.split(separator) if part.strip())
+        kind = type(default[0]) if default else str
+        separator = spec.metadata.get("separator", ":")
+        parts = [part.strip() for part in text.split(separator) if part.strip()]
+    else:
+        parts = [text]
     try:
-        return kind(text)
+        values = tuple(map(kind, parts))
     except ValueError:
         wanted = "a whole number" if kind is int else "a number"
         raise ConfigError(f"{PREFIX}{spec.name.upper()}: want {wanted}, got {text!r}") from None
+    return values if isinstance(default, tuple) else values[0]
 
 
 def _check(spec: dataclasses.Field[Any], value: Any) -> None:
@@ -123,8 +133,11 @@ def _check(spec: dataclasses.Field[Any], value: Any) -> None:
         near = difflib.get_close_matches(str(value), choices, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise ConfigError(f"{name}: want one of {', '.join(choices)}, got {value!r}{hint}")
-    if meta["low"] is not None and not meta["low"] <= value <= meta["high"]:
-        raise ConfigError(f"{name}: want {meta['low']:.10g} to {meta['high']:.10g}, got {value!r}")
+    for number in value if isinstance(value, tuple) else (value,):
+        if meta["low"] is not None and not meta["low"] <= number <= meta["high"]:
+            raise ConfigError(f"{name}: want {meta['low']:.10g} to {meta['high']:.10g}, got {number!r}")
+    if spec.default and value == ():
+        raise ConfigError(f"{name}: want at least one, got none")
     if spec.name.endswith("address"):
         split_address(value, name)
     if spec.name == "models":

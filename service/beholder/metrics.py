@@ -1,6 +1,7 @@
 """Every Prometheus series, in one registry; names, units and buckets follow Prometheus' conventions."""
 
 import threading
+from collections.abc import Callable, Iterable, Mapping
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import (
@@ -14,10 +15,31 @@ from prometheus_client import (
     ProcessCollector,
     start_http_server,
 )
+from prometheus_client.metrics_core import Metric
 
 LATENCY_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
 REQUEST_ID = "request_id"
+NOT_ADDED: Mapping[str, Callable[[float, float], float]] = {
+    "beholder_graph_load_seconds": max,
+    "beholder_provider_info": max,
+    "beholder_scorer_info": max,
+    "beholder_scorer_ready": min,
+    "process_max_fds": max,
+    "process_start_time_seconds": min,
+    "python_info": max,
+}
+"""Gauges that processes of one server tell of the same thing; those that are not here are added up."""
+
+
+Registry = CollectorRegistry
+Families = Iterable[Metric]
+"""One page of series."""
+
+
+def serve_metrics(registry: Registry, host: str, port: int) -> tuple[WSGIServer, threading.Thread]:
+    """Serve /metrics; OSError where the address can't be had."""
+    return start_http_server(port, host, registry)
 
 
 class Metrics:
@@ -67,10 +89,6 @@ class Metrics:
         self.scorer_ready = make.gauge("scorer_ready", "1 while a scorer can be asked.", "scorer")
         self.build = Info("beholder_build", "Version of Beholder and of what it runs on.", registry=self.registry)
 
-    def serve(self, host: str, port: int) -> tuple[WSGIServer, threading.Thread]:
-        """Serve /metrics; OSError where the address can't be had."""
-        return start_http_server(port, host, self.registry)
-
     def observe_request(self, method: str, code: str, seconds: float, request_id: str) -> None:
         """Count one answer and its latency, with the request id as an OpenMetrics exemplar."""
         self.requests.labels(method, code).inc()
@@ -95,6 +113,54 @@ def totals(histogram: Histogram) -> dict[tuple[str, ...], tuple[float, float]]:
         for suffix in ("_count", "_sum")
     }
     return {labels: (count, found["_sum"][labels]) for labels, count in found["_count"].items()}
+
+
+class Gathered:
+    """A registry of what others collect, and of the process that it is in.
+
+    Args:
+        pages: asks them, whenever somebody looks.
+    """
+
+    def __init__(self, pages: Callable[[], list[Families]]) -> None:
+        self.registry = CollectorRegistry(support_collectors_without_names=True)
+        self._pages, self._own = pages, CollectorRegistry()
+        ProcessCollector(registry=self._own)
+        self.registry.register(self)
+
+    def collect(self) -> Families:
+        """Return one page of them all."""
+        return merged([*self._pages(), self._own.collect()])
+
+
+def merged(pages: Iterable[Families]) -> list[Metric]:
+    """Make one page of those of several processes: counts are added up, what they all tell alike is told once."""
+    families = dict[str, Metric]()
+    places = dict[tuple[str, tuple[tuple[str, str], ...]], int]()
+    for family in (family for page in pages for family in page):
+        whole = families.setdefault(family.name, Metric(family.name, family.documentation, family.type, family.unit))
+        for sample in family.samples:
+            key = sample.name, tuple(sorted(sample.labels.items()))
+            if key not in places:
+                places[key] = len(whole.samples)
+                whole.samples.append(sample)
+                continue
+            before = whole.samples[places[key]]
+            value = _combined(family, sample.name)(before.value, sample.value)
+            exemplar = sample.exemplar or before.exemplar
+            whole.samples[places[key]] = before._replace(value=value, exemplar=exemplar)
+    return list(families.values())
+
+
+def counted(page: Families) -> list[Metric]:
+    """Return the families that only grow: what a process that ended leaves to the page."""
+    return [family for family in page if family.type in ("counter", "histogram")]
+
+
+def _combined(family: Metric, sample: str) -> Callable[[float, float], float]:
+    if sample.endswith("_created"):
+        return min
+    return max if family.type == "info" else NOT_ADDED.get(family.name, lambda one, other: one + other)
 
 
 class _Maker:

@@ -51,7 +51,7 @@ def open_loop(config: Config, catalog: Catalog, scorer: str, files: Sequence[Fil
         ConfigError: it was never exported, or the device is not there.
         BeholderError: a file can't be scored.
     """
-    device = choose_device(config.device, config.device_id, config.intra_op_threads)
+    device = choose_device(config.device, config.device_id[0], config.intra_op_threads)
     loaded = load_scorers(catalog, [scorer], device, config.max_batch_rows)
     limits = Limits(int(config.max_image_mb * MIB), int(config.max_image_mpx * 1e6))
     threads = usable_cores()

@@ -17,7 +17,8 @@ def _flags(function: Callable[..., None]) -> Callable[..., None]:
 
 def _flag(spec: Field[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     choices = spec.metadata.get("choices")
-    default = f"; default {spec.default}" if spec.default not in ((), "") else ""
+    shown = ",".join(map(str, spec.default)) if isinstance(spec.default, tuple) else spec.default
+    default = "" if shown == "" else f"; default {shown}"
     return click.option(
         f"--{spec.name.replace('_', '-')}",
         spec.name,
@@ -38,6 +39,6 @@ def serve(environ: Mapping[str, str], /, **flags: str | None) -> None:
     given = {PREFIX + name.upper(): text for name, text in flags.items() if text is not None}
     config = config_from({**environ, **given})
     # Here, so that commands which only ask a server start without loading one.
-    from beholder import app
+    from beholder import several
 
-    app.serve(config)
+    several.serve(config)

@@ -34,14 +34,25 @@ STORE_THREADS = 16
 
 
 def build_server(
-    engine: Engine, tastes: Tastes | None, health: Health, config: Config, metrics: Metrics, regions: Regions
+    engine: Engine,
+    tastes: Tastes | None,
+    health: Health,
+    config: Config,
+    metrics: Metrics,
+    regions: Regions,
+    *,
+    shares_port: bool = False,
 ) -> grpc.aio.Server:
-    """Register all services; nothing listens yet."""
+    """Register all services; nothing listens yet.
+
+    Args:
+        shares_port: whether other processes of this server listen on the port too.
+    """
     # Here, not above: a process that serves nothing may hold tritonclient, whose messages have the same names.
     from beholder.inference_v2 import grpc_service_pb2_grpc as inference_pb2_grpc
     from beholder.rpc.oip_servicer import OipServicer
 
-    server = grpc.aio.server(options=_options(config))
+    server = grpc.aio.server(options=_options(config, shares_port=shares_port))
     finder, threads = Finder(engine, tastes), ThreadPoolExecutor(STORE_THREADS, "store")
     default_s, max_bytes = config.default_timeout_s, config.max_message_mb * MIB
     scoring = ScoringServicer(engine, finder, threads, default_s, max_bytes, metrics, regions)
@@ -82,11 +93,11 @@ def listen(server: grpc.aio.Server, address: str) -> str:
     return f"[{host}]:{bound}" if ":" in host else f"{host}:{bound or port}"
 
 
-def _options(config: Config) -> Sequence[tuple[str, int]]:
+def _options(config: Config, *, shares_port: bool) -> Sequence[tuple[str, int]]:
     size = config.max_message_mb * MIB
     return (
         # A server left over from before must not silently share the port and take half the connections.
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(shares_port)),
         # Of calls that stand in line to be read gRPC drops some above 1000, all above 3000, and after 30 s, with
         # CANCELLED, which callers don't try again. The door refuses instead, and says when to come back.
         ("grpc.server.max_pending_requests", PENDING_CALLS),

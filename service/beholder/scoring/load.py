@@ -15,6 +15,7 @@ from beholder.runtime.ort import open_session
 from beholder.runtime.session import Device, Session
 from beholder.scoring.asked import CANDIDATE, EMBEDDING, LABELS, MAP, REFERENCE, SCORE, Graph
 from beholder.scoring.catalog import Catalog, nearest
+from beholder.scoring.elsewhere import Elsewhere
 from beholder.scoring.late import LateSession
 from beholder.scoring.scorer import GraphScorer
 from beholder.scoring.spec import EncoderSpec, GraphFile, MapSpec, ScorerSpec, Spec
@@ -59,6 +60,7 @@ def load_scorers(
     max_batch_rows: int,
     open_session: OpenSession = open_session,
     encoders: Collection[str] = (),
+    elsewhere: Mapping[str, Elsewhere] | None = None,
 ) -> Loaded:
     """Load scorers, with the encoders that their heads read; heads run on the CPU, whatever the device.
 
@@ -67,6 +69,8 @@ def load_scorers(
         max_batch_rows: rows in one run at most; 0 is what each graph declares for the device.
         open_session: opens a graph's bytes on a device.
         encoders: names of encoders that are wanted for themselves; those never exported are left out.
+        elsewhere: the graphs that another process has, by name; then only heads are loaded here, and what that process
+            has not is missing. None: all graphs are loaded here.
 
     Raises:
         ConfigError: a name is unknown, a scorer asked by name (or every one) was never exported, or a graph is not the
@@ -75,7 +79,7 @@ def load_scorers(
     for name in names:
         if name not in catalog.scorers:
             raise ConfigError(f"scorers: no scorer {name!r}{nearest(name, catalog.scorers)}")
-    loader = _Loader(catalog, device, max_batch_rows, open_session)
+    loader = _Loader(catalog, device, max_batch_rows, open_session, elsewhere)
     for name, spec in catalog.scorers.items():
         if not names or name in names:
             loader.add(spec)
@@ -92,8 +96,16 @@ def load_scorers(
 
 
 class _Loader:
-    def __init__(self, catalog: Catalog, device: Device, max_batch_rows: int, open_session: OpenSession) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        device: Device,
+        max_batch_rows: int,
+        open_session: OpenSession,
+        elsewhere: Mapping[str, Elsewhere] | None,
+    ) -> None:
         self.loaded = Loaded()
+        self._elsewhere = elsewhere
         self._catalog, self._device, self._max_batch_rows = catalog, device, max_batch_rows
         self._cpu = dataclasses.replace(device, kind="cpu", id=0)
         self._open = open_session
@@ -108,6 +120,9 @@ class _Loader:
         if absent:
             self.loaded.missing[spec.name] = f"run `beholder export {' '.join(absent)}`"
             return
+        if not self._is_there(encoder or spec):
+            self.loaded.missing[spec.name] = "its graph is newer than the server's start: restart the server"
+            return
         outputs: Shapes = {SCORE: (None,)} | ({LABELS: (None, len(spec.labels))} if spec.labels else {})
         head = self._session(spec, file, self._cpu) if encoder else None
         if head:
@@ -121,9 +136,16 @@ class _Loader:
             self._add_drawing(spec, spec.map)
 
     def add_encoder(self, spec: EncoderSpec) -> None:
-        if spec.is_exported(self._device.kind):
+        if spec.is_exported(self._device.kind) and self._is_there(spec):
             graph = self._graph(spec)
             _check(spec, graph.session, _image_shapes(graph), {EMBEDDING: (None, None)})
+
+    def _is_there(self, spec: Spec) -> bool:
+        """Tell whether a graph is loaded here, or is the one that the other process has."""
+        if self._elsewhere is None:
+            return True
+        there = self._elsewhere.get(spec.name)
+        return there is not None and there.digest == spec.graph.file_for(self._device.kind).sha256
 
     def _graph(self, spec: Spec) -> Graph:
         """Return the spec's graph; it is loaded when it is first asked for."""
@@ -142,7 +164,8 @@ class _Loader:
         plain = self.loaded.scorers[spec.name].graph
         shapes = _image_shapes(plain)
         name = f"{spec.name}/map"
-        _read(spec, drawing.file)  # one that is stale or was tampered with stops the start
+        if self._elsewhere is None:
+            _read(spec, drawing.file)  # one that is stale or was tampered with stops the start
 
         def open_session() -> Session:
             session = self._session(spec, drawing.file, self._device, name)
@@ -162,6 +185,8 @@ class _Loader:
             name: of the graph, where it is not its scorer's.
         """
         name = name or spec.name
+        if self._elsewhere is not None and name in self._elsewhere:
+            return self._elsewhere[name]
         started = monotonic()
         data = _read(spec, file)
         try:

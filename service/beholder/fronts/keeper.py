@@ -1,0 +1,309 @@
+"""The parent of all processes of a server: starts them, links them, starts again what ends, and stops them.
+
+    parent ── engine process 0, 1, … (one for each device)
+       └───── front 0, 1, …          each front has one socket pair with each engine, and memory that all engines map
+
+An engine comes first: it tells which graphs there are. A process that ends is started again, an engine too: other
+devices go on meanwhile, and with the only one readiness is off until it is warm. Only before the first welcome ends
+everything with it, for then something is wrong that will not pass. The parent is told by `SimpleQueue`, whose `put`
+a signal handler may call, and is the only one who decides.
+"""
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from beholder.clock import monotonic
+from beholder.errors import ConfigError
+from beholder.fronts import board, control
+from beholder.fronts.control import Control
+from beholder.fronts.memory import shared_file
+from beholder.metrics import Families, counted, merged
+
+log = logging.getLogger(__name__)
+
+ENGINE, FRONT = "engine", "front"
+BOOT = (
+    "import signal, sys; [signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM)]; "
+    "sys.path[:] = sys.argv[3:]; from beholder.several import member; member(int(sys.argv[2]))"
+)
+"""What a process runs; it finds this very package, and leaves signals to its parent."""
+FIRST_PAUSE_S, MAX_PAUSE_S = 0.1, 30.0
+"""Before a process is started again; each time doubled while it does not live for `STEADY_S`."""
+STEADY_S = 60.0
+ASK_S = 2.0
+"""How long /metrics waits for a process; one that does not answer is left out."""
+ENDED, STOP, AGAIN, OVERDUE = "ended", "stop", "again", "overdue"
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a process is told first.
+
+    Attributes:
+        about: what it needs for its role, by the parent's own plan.
+    """
+
+    role: str
+    number: int
+    about: Any
+
+
+@dataclass(eq=False)
+class Member:
+    """A process, as its parent knows it.
+
+    Attributes:
+        memory: descriptor of its memory or board, for others that are linked to it.
+        is_up: whether it may be linked.
+        page: what it last told of its series.
+    """
+
+    role: str
+    number: int
+    process: subprocess.Popen[bytes]
+    control: Control
+    memory: int
+    since_s: float
+    is_up: bool = False
+    is_serving: bool = False
+    value: Any = None
+    failure: str = ""
+    page: Families = ()
+    asked: int = 0
+    replies: SimpleQueue[tuple[int, Families]] = field(default_factory=SimpleQueue)
+    turn: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def name(self) -> str:
+        """What the log calls it."""
+        return f"{self.role} {self.number}"
+
+    def series(self) -> Families:
+        """Ask for its series; those of the last time where it does not answer."""
+        with self.turn:
+            self.asked += 1
+            with suppress(OSError, Empty):
+                self.control.say(control.METRICS, self.asked)
+                number = 0
+                while number != self.asked:
+                    number, page = self.replies.get(timeout=ASK_S)
+                self.page = page
+            return self.page
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to run.
+
+    Attributes:
+        fronts: how many.
+        engines: how many, once the first has described itself.
+        about: (role, number, what the first engine described) -> `Start.about`.
+        memory_bytes: of each front's memory.
+        drain_s: after which a front that was told to drain is overdue.
+        stop_s: after which an engine that was told to stop is overdue.
+    """
+
+    fronts: int
+    engines: Callable[[Any], int]
+    about: Callable[[str, int, Any], Any]
+    memory_bytes: int
+    drain_s: float
+    stop_s: float
+
+
+class Keeper:
+    """Runs a plan until it is told to stop.
+
+    Args:
+        welcome: told what a front says of itself, once all are serving for the first time.
+    """
+
+    def __init__(self, plan: Plan, welcome: Callable[[Any], None]) -> None:
+        self._plan, self._welcome = plan, welcome
+        self._events = SimpleQueue[tuple[str, Any, Any]]()
+        self._members: dict[tuple[str, int], Member] = {}
+        self._lock = threading.Lock()
+        self._left: Families = ()
+        self._pauses: dict[tuple[str, int], float] = {}
+        self._description: Any = None
+        self._wanted = 1 + plan.fronts
+        self._is_welcome = self._is_stopping = False
+        self._code = 0
+
+    def stop(self, number: int) -> None:
+        """Drain and stop, and stop at once on a second Ctrl-C; it is a signal's handler."""
+        self._events.put((STOP, None, number))
+
+    def pages(self) -> list[Families]:
+        """Ask all processes for their series; those that ended leave what they had counted."""
+        with self._lock:
+            members, left = list(self._members.values()), self._left
+        return [left, *(member.series() for member in members)]
+
+    def run(self) -> int:
+        """Start all, keep them, and return the exit code once all have ended.
+
+        Raises:
+            ConfigError: one of them can't start.
+        """
+        self._spawn(ENGINE, 0)
+        try:
+            while self._members or not self._is_stopping:
+                what, member, value = self._events.get()
+                self._handle(what, member, value)
+        finally:
+            self._kill()
+        return self._code
+
+    def _handle(self, what: str, member: Member, value: Any) -> None:
+        if what == control.DESCRIBED:
+            self._described(value)
+        elif what in (control.READY, control.BUILT):
+            member.is_up = True
+            self._link(member)
+        elif what == control.SERVING:
+            member.value = value
+        elif what == control.FAILED:
+            member.failure = value
+        elif what == ENDED:
+            self._ended(member, value)
+        elif what == AGAIN and not self._is_stopping:
+            self._spawn(*value)
+        elif what == STOP:
+            self._signalled(value)
+        elif what == OVERDUE:
+            self._overdue(value)
+        if not self._is_welcome:
+            self._welcome_all()
+
+    def _spawn(self, role: str, number: int) -> None:
+        ours, its = socket.socketpair()
+        memory = shared_file(board.SIZE_BYTES if role == ENGINE else self._plan.memory_bytes)
+        words = [sys.executable, "-c", BOOT, f"{role}-{number}", str(its.fileno()), *sys.path]
+        # In a session of its own, so that a Ctrl-C in the terminal comes to the parent alone.
+        process = subprocess.Popen(  # noqa: S603 - this very interpreter
+            words, stdin=subprocess.DEVNULL, pass_fds=[its.fileno()], start_new_session=True
+        )
+        its.close()
+        member = Member(role, number, process, Control(ours), memory, monotonic())
+        with self._lock:
+            self._members[role, number] = member
+        about = self._plan.about(role, number, self._description)
+        with suppress(OSError):
+            member.control.say("start", Start(role, number, about), [memory])
+        threading.Thread(target=self._listen, args=(member,), name=member.name, daemon=True).start()
+
+    def _listen(self, member: Member) -> None:
+        with suppress(OSError, EOFError):
+            while True:
+                what, value, _ = member.control.hear()
+                if what == control.METRICS:
+                    member.replies.put(value)
+                else:
+                    self._events.put((what, member, value))
+        self._events.put((ENDED, member, member.process.wait()))
+
+    def _described(self, description: Any) -> None:
+        if self._description is None:
+            self._description = description
+            engines = self._plan.engines(description)
+            self._wanted = engines + self._plan.fronts
+            for role, first, count in ((ENGINE, 1, engines), (FRONT, 0, self._plan.fronts)):
+                for number in range(first, count):
+                    self._spawn(role, number)
+        elif description != self._description:
+            log.error("an engine process found other graphs than there were at the start: the server stops")
+            self._code = 1
+            self._stop()
+
+    def _link(self, one: Member) -> None:
+        for other in list(self._members.values()):
+            if other.is_up and other.role != one.role:
+                its, others = socket.socketpair()
+                with suppress(OSError):  # its end is told of by its own thread
+                    one.control.say(control.LINK, other.number, [its.fileno(), other.memory])
+                    other.control.say(control.LINK, one.number, [others.fileno(), one.memory])
+                its.close()
+                others.close()
+
+    def _welcome_all(self) -> None:
+        members = self._members.values()
+        said = [member.value for member in members if member.value is not None]
+        if len(said) == self._plan.fronts and sum(member.is_up for member in members) == self._wanted:
+            self._is_welcome = True
+            self._welcome(said[0])
+
+    def _ended(self, member: Member, code: int) -> None:
+        key = member.role, member.number
+        with self._lock:
+            del self._members[key]
+            self._left = merged([self._left, counted(member.page)])
+        member.control.close()
+        os.close(member.memory)
+        if self._is_stopping:
+            self._stop_engines()
+        elif not self._is_welcome:
+            raise ConfigError(member.failure or f"{member.name} ended with exit code {code} before it was ready")
+        else:
+            lived_s = monotonic() - member.since_s
+            pause_s = self._pauses.get(key, FIRST_PAUSE_S) if lived_s < STEADY_S else FIRST_PAUSE_S
+            self._pauses[key] = min(2 * pause_s, MAX_PAUSE_S)
+            why = f": {member.failure}" if member.failure else ""
+            log.error("%s ended with exit code %d%s; it is started again in %g s", member.name, code, why, pause_s)
+            self._later(pause_s, AGAIN, key)
+
+    def _signalled(self, number: int) -> None:
+        if not self._is_stopping:
+            self._stop()
+        elif number == signal.SIGINT:
+            self._code = 1
+            self._kill()
+
+    def _stop(self) -> None:
+        self._is_stopping = True
+        if self._is_welcome:
+            log.info("draining")
+            self._tell(FRONT, control.DRAIN)
+            self._later(self._plan.drain_s, OVERDUE, FRONT)
+            self._stop_engines()
+        else:  # nobody was let in yet
+            self._kill()
+
+    def _stop_engines(self) -> None:
+        """Stop the engines once no front is left."""
+        roles = {role for role, _ in self._members}
+        if roles == {ENGINE}:
+            self._tell(ENGINE, control.STOP)
+            self._later(self._plan.stop_s, OVERDUE, ENGINE)
+
+    def _tell(self, role: str, what: str) -> None:
+        for member in self._members.values():
+            if member.role == role:
+                with suppress(OSError):
+                    member.control.say(what)
+
+    def _overdue(self, role: str) -> None:
+        for member in self._members.values():
+            if member.role == role and member.process.poll() is None:
+                log.warning("%s did not stop in time", member.name)
+                member.process.kill()
+
+    def _later(self, seconds: float, what: str, value: Any) -> None:
+        timer = threading.Timer(seconds, self._events.put, [(what, None, value)])
+        timer.daemon = True
+        timer.start()
+
+    def _kill(self) -> None:
+        for member in self._members.values():
+            member.process.kill()
