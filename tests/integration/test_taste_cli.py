@@ -262,7 +262,7 @@ def test_a_taste_is_exported_imported_and_deleted(type_: Type, ann: str, folder:
     first, second = type_("score", "new/w1.png", "--taste", ann, "--taste", f"{ann}-2").rows[0][1:]
     assert first == second
     said = type_("taste", "import", "ann.taste")
-    assert (said.code, "there is a taste" in said.err) == (2, True)
+    assert (said.code, "already: tell it more" in said.err) == (2, True)
     said = type_("taste", "import", "broken.png")
     assert (said.code, said.err) == (2, "beholder: this is not what an export of a taste gave\n")
     said = type_("taste", "delete", f"{ann}-2")

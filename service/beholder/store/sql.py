@@ -63,7 +63,9 @@ class SqlStore(ABC, Generic[C]):
         with self._writing(name) as rows:
             for taste_id, *first in rows.all("SELECT id, request_id, made_of FROM tastes WHERE name = ?", name):
                 if first != [request_id, made_of]:
-                    raise TasteExists(f"there is a taste {name!r} already", "name")
+                    raise TasteExists(
+                        f"there is a taste {name!r} already: tell it more, or choose another name", "name"
+                    )
                 return replace(made, id=taste_id)
             _insert(rows, made, request_id, made_of)
             Writing(rows, _summary(rows, name), content, self.limits).do()
