@@ -28,12 +28,14 @@ class Where:
         is_embedded: ask an engine in this process instead.
         timeout_s: for one image, retries included.
         environ: where settings are read from.
+        shm: whether images go through memory that the server lends.
     """
 
     address: str
     is_embedded: bool
     timeout_s: float
     environ: Mapping[str, str]
+    shm: bool = False
 
     @contextmanager
     def open(
@@ -48,7 +50,7 @@ class Where:
                 yield embedded
             return
         address = self.address or config_from(self.environ).address
-        with Client(address, timeout_s=self.timeout_s) as client:
+        with Client(address, timeout_s=self.timeout_s, shm=self.shm) as client:
             try:
                 yield client
             except Unavailable as error:
@@ -73,17 +75,22 @@ def where_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that become a `Where`, which the function gets as `where`."""
 
     @wraps(function)
-    def with_where(*, address: str, embedded: bool, timeout_s: float, **rest: Any) -> Any:
+    def with_where(*, address: str, embedded: bool, shm: bool, timeout_s: float, **rest: Any) -> Any:
         if address and embedded:
             raise click.UsageError("want either --address or --embedded, got both")
+        if shm and embedded:
+            raise click.UsageError("--shm is in vain: --embedded asks no server")
         environ = click.get_current_context().obj
-        return function(where=Where(address, embedded, timeout_s, environ), **rest)
+        return function(where=Where(address, embedded, timeout_s, environ, shm), **rest)
 
     seconds = click.FloatRange(min=0.001)
     for option in (
         click.option(
             "--timeout", "timeout_s", type=seconds, default=60.0, show_default=True, metavar="SECONDS",
             help="How long one image may take, retries included.",
+        ),
+        click.option(
+            "--shm", is_flag=True, help="Hand large images over in memory that the server lends (BEHOLDER_SHM)."
         ),
         click.option("--embedded", is_flag=True, help="Score in this process, without a server."),
         click.option(

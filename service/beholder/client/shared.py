@@ -1,7 +1,7 @@
 """Images in memory that a server on this host lends: written there once, named in the request, copied there once.
 
 Rules:
-1. A call never waits for room, and never fails for want of it: what does not fit is sent as bytes.
+1. A call never waits for room, and never fails for want of it: what does not fit, or is not worth it, is sent as bytes.
 2. Whether the server is still there is looked at before every send; if it is gone, what was written goes as bytes.
 3. Memory is asked for again at the next call, but not more often than each `RETRY_S`.
 """
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 ANSWER_S = 1.0
 """How long a server may take to lend."""
 RETRY_S = 1.0
+WORTH_BYTES = 2**17
+"""Smaller images are sent as bytes: they cost no more, and often less."""
 ServerInfo = scorer_service_pb2.GetServerResponse
 
 
@@ -102,11 +104,12 @@ class Parcel:
             return wire.image_to(image)
         data = image.data if isinstance(image, EncodedImage) else image.pixels
         if id(data) not in self._written:
-            start = self._lease.write(data) if len(data) else None
+            size_bytes = len(data) if isinstance(data, bytes) else data.nbytes
+            start = self._lease.write(data) if size_bytes >= WORTH_BYTES else None
             if start is None:
                 return wire.image_to(image)
             self._written[id(data)] = data, start  # held, so that its id stays its own
-            self.written_bytes += len(data) if isinstance(data, bytes) else data.nbytes
+            self.written_bytes += size_bytes
         return wire.shared_to(image, self._lease.token, self._written[id(data)][1])
 
     def check(self, request: Any) -> None:

@@ -1,10 +1,11 @@
 """Memory that callers on this host write images into: made here, handed out here, and read by copying alone.
 
-Nothing of a caller's is ever opened, and no region is ever mapped here: `pread` copies what is asked for, once, before
-anything looks at it. So a caller that writes over its image meanwhile gets the score of what was copied, whole; and
-what can't be read is an error, never a signal that ends the process.
+Nothing of a caller's is ever opened, and sizes are sealed, so that nobody can take pages away from under a reader. What
+a request names is copied once, before anything looks at it: a caller that writes over its image meanwhile gets the
+score of what was copied, and the cache knows that by its own digest.
 """
 
+import mmap
 import os
 import secrets
 import threading
@@ -16,47 +17,47 @@ from beholder.lease import TOKEN_BYTES
 from beholder.v1 import samples_pb2
 
 MAX_REGIONS = 256
-"""Each costs two file descriptors, and many systems allow a process 1,024."""
+"""Each costs two file descriptors, the mapping's and the connection's, and many systems allow a process 1,024."""
 OFF = "this server lends no memory: start it with BEHOLDER_SHM=PATH, or send the image itself"
 
 
 class Region:
-    """One piece of memory that is lent; thread-safe. Its size is sealed: neither side can change it.
+    """One piece of memory that is lent; `read` and `close` are thread-safe.
 
     Raises:
-        OSError: there is no memory or file descriptor left, or this is not Linux.
+        OSError: there is no memory or file descriptor left.
     """
 
     def __init__(self, size_bytes: int) -> None:
-        self.token, self.size_bytes = secrets.token_bytes(TOKEN_BYTES), size_bytes
         import fcntl  # here, for systems that have none and lend nothing
 
-        self._lock = threading.Lock()
-        self._fd: int | None = os.memfd_create("beholder-images", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        self.token, self.size_bytes = secrets.token_bytes(TOKEN_BYTES), size_bytes
+        self._fd = os.memfd_create("beholder-images", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             os.ftruncate(self._fd, size_bytes)
             fcntl.fcntl(self._fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
-        except OSError:
-            self.close()
+            self._memory = mmap.mmap(self._fd, size_bytes, prot=mmap.PROT_READ)
+        except (OSError, OverflowError):
+            os.close(self._fd)
             raise
 
     def hand_out(self, give: Callable[[int], object]) -> None:
-        """Call `give` with the file descriptor."""
-        with self._lock:
-            if self._fd is not None:
-                give(self._fd)
+        """Call `give` with the file descriptor, once."""
+        try:
+            give(self._fd)
+        finally:
+            os.close(self._fd)
 
     def read(self, offset: int, size_bytes: int) -> bytes | None:
         """Copy bytes that lie within the region; None once it is closed."""
-        with self._lock:  # a descriptor that was closed may be another file's by now
-            return None if self._fd is None else os.pread(self._fd, size_bytes, offset)
+        try:
+            return self._memory[offset : offset + size_bytes]
+        except ValueError:
+            return None
 
     def close(self) -> None:
-        """Let go of the memory; it is free once its borrower lets go too."""
-        with self._lock:
-            fd, self._fd = self._fd, None
-        if fd is not None:
-            os.close(fd)
+        """Let go of the memory; it is free once its borrower lets go too. Takes a while where that is already so."""
+        self._memory.close()
 
 
 class Regions:
@@ -106,10 +107,10 @@ class Regions:
         return region
 
     def take_back(self, region: Region) -> None:
-        """Forget a region; what reads it just now may finish."""
+        """Let go of a region and forget it."""
+        region.close()
         with self._lock:
             self._lent.pop(region.token, None)
-        region.close()
 
     def find(self, token: bytes) -> Region | None:
         """Return a region that is lent; None where this token names none."""
@@ -151,7 +152,7 @@ class Reader:
             found = f"{size_bytes} after {most - self._left_bytes}"
             raise InvalidSample(f"size_bytes: want {most} bytes in one request at most, got {found}", field)
         data = region.read(offset, size_bytes)
-        if data is None or len(data) != size_bytes:
+        if data is None:
             raise InvalidSample("token: the region was taken back while it was read: its connection ended", field)
         self._left_bytes -= size_bytes
         return data
