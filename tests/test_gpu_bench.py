@@ -1,0 +1,102 @@
+"""The bench of GPUs, on the CPU and in its smallest size: it measures all it says, and says what it can't."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.gpu.page import NO_GPU, page
+from bench.gpu.rows import OutOfTime, Report, Row, timed
+from bench.gpu.subjects import HEAVY, Subject
+from server_process import REPO, environment
+
+SCORER = "sharpness"  # its graph is committed
+PARTS = {"subjects", "copies", "host", "service", "ways", "turns", "threads", "held", "options", "decoders"}
+
+
+def test_it_runs_on_the_cpu_and_leaves_out_nothing_in_silence(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench.gpu_bench", "--device", "cpu", "--small", "--seconds", "0.01", "--write"]
+    env = environment()
+    env["PYTHONPATH"] = f"{REPO / 'tests'}:{env['PYTHONPATH']}"
+    env["OMP_NUM_THREADS"] = "1"
+    docs = REPO / "docs" / "gpu.md"
+    before = docs.read_bytes() if docs.exists() else None
+    given = ["--scorers", f"{SCORER},{HEAVY},no-such-scorer", "--output", str(tmp_path)]
+    done = subprocess.run([*command, *given], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = json.loads((tmp_path / "gpu.json").read_text())["rows"]
+    assert {row["part"] for row in rows} == PARTS
+    for row in rows:
+        is_cuda = "CUDA" in row["error"] or "CPU" in row["error"] or "no-such-scorer" in row["error"]
+        assert not row["error"] or is_cuda, row
+        assert row["error"] or row["apart"] is None or row["apart"] <= 1e-5 or "float16" in row["what"], row
+    measured = {(row["part"], row["subject"]) for row in rows if row["per_s"]}
+    assert measured >= {(part, name) for part in ("ways", "turns", "threads", "options") for name in (SCORER, HEAVY)}
+    assert measured >= {("copies", "cpu"), ("host", SCORER), ("service", SCORER)}
+    text = (tmp_path / "gpu.md").read_text()
+    assert NO_GPU in text
+    assert "| CUDA graph for each batch size |  | NotHere: the CPU provider has no enable_cuda_graph |" in text
+    assert (docs.read_bytes() if docs.exists() else None) == before  # `--write` wrote nothing: this was no GPU
+
+
+def test_it_fails_where_there_is_no_gpu(tmp_path: Path) -> None:
+    if Path("/proc/driver/nvidia/version").exists():
+        pytest.skip("a driver is here")
+    env = environment()
+    env["PYTHONPATH"] = f"{REPO / 'tests'}:{env['PYTHONPATH']}"
+    command = [sys.executable, "-m", "bench.gpu_bench", "--output", str(tmp_path)]
+    done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "FAILED cuda can't be had" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_fails_its_own_row_alone_and_is_told() -> None:
+    report = Report(60, 0)
+    with report.row("ways", "it", "broken", 4):
+        raise ValueError("no such thing\nand a long trace")
+    with report.row("ways", "it", "whole", 4) as row:
+        report.measure(row, lambda: None)
+    assert [row.error for row in report.rows] == ["ValueError: no such thing", ""]
+    assert [row.what for row in report.of("ways", "it")] == ["whole"]
+
+
+def test_once_the_time_is_spent_nothing_more_is_measured_and_that_is_told() -> None:
+    report = Report(0, 0)
+    with report.row("ways", "it", "late", 1) as row:
+        report.measure(row, lambda: pytest.fail("it ran"))
+    assert row.error == "not measured: the 0 s of this run were spent"
+    with pytest.raises(OutOfTime):
+        Report(60, 0).need(61)
+
+
+def test_of_all_runs_the_second_alone_is_not_told() -> None:
+    runs = list[int]()
+    assert len(timed(lambda: runs.append(1), 0)) == len(runs) - 1
+
+
+def test_the_page_names_the_bottleneck_by_arithmetic_and_faster_arithmetic_that_costs_too_much() -> None:
+    subject = Subject("it", b"", {}, 64, {}, ())
+    report = Report(60, 0)
+    report.rows = [
+        Row("host", "it", "decode and prepare, threads: 1", per_s=500.0),
+        Row("host", "it", "decode and prepare, threads: 16", per_s=4000.0),
+        Row("host", "it", "decode and prepare, processes: 16", per_s=9000.0),
+        Row("ways", "it", "bound, memory kept (the service)", rows=64, per_s=20000.0, ms=3.2),
+        Row("ways", "it", "the same, copying nothing", rows=64, per_s=30000.0, ms=2.1),
+        Row("service", "it", "unary, all known to the cache, runners: 2", per_s=1600.0),
+        Row("service", "it", "stream, 128 in flight, runners: 2", per_s=1400.0),
+        Row("service", "it", "the loop: no service, all cores", per_s=3500.0),
+        Row("options", "it", "float16", rows=64, per_s=50000.0, apart=0.004),
+        Row("options", "it", "TF32", rows=64, per_s=30000.0, apart=0.001),
+    ]
+    text = page(report, [subject], {"date": "2026-01-01"}, is_gpu=True)
+    assert NO_GPU not in text
+    wire = "wire and queue alone (known to the cache): 1600 images per second"
+    assert f"the bottleneck is {wire}; the next, decode and prepare, threads, does 2.5 times as many." in text
+    assert "The service does 0.07 of what the raw session does" in text
+    assert "and 0.40 of what the loop does" in text
+    assert "| float16 | 50000 / 0 | 0.004, over 0.002 |" in text
+    assert "| TF32 | 30000 / 0 | 0.001 |" in text
