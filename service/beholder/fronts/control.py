@@ -1,5 +1,6 @@
 """What the parent and a process that it started say to each other, with descriptors where they are handed over."""
 
+import logging
 import os
 import pickle
 import socket
@@ -8,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
+log = logging.getLogger(__name__)
 Said = tuple[str, Any, list[int]]
 """(what, with which value, descriptors)."""
 Order = Callable[[Any, list[int]], object]
@@ -73,5 +75,9 @@ class Control:
             while True:
                 what, value, descriptors = self.hear()
                 orders[what](value, descriptors)
+        except (EOFError, OSError):
+            log.error("the parent is gone")
+        except Exception:
+            log.exception("the parent's word could not be followed")
         finally:
             os._exit(1)  # nothing may outlive the parent

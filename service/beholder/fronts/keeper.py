@@ -167,7 +167,7 @@ class Keeper:
         return self._code
 
     def _handle(self, what: str, member: Member, value: Any) -> None:
-        if what == control.DESCRIBED:
+        if what == control.DESCRIBED and not self._is_stopping:
             self._described(value)
         elif what in (control.READY, control.BUILT):
             member.is_up = True
