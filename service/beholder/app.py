@@ -118,8 +118,8 @@ def load(
         encoders = [*encoders, *encoders_with_background(catalog, config.taste_backgrounds)]
     found = load_scorers(catalog, config.scorers, device, config.max_batch_rows, encoders=encoders, elsewhere=elsewhere)
     if elsewhere is None:
-        for name, graph in found.graphs.items():
-            log.info("graph %s@%d runs on %s", name, graph.version, graph.session.provider)
+        for provider, count in Counter(graph.session.provider for graph in found.graphs.values()).items():
+            log.info("%d graphs run on %s", count, provider)
     return catalog, found
 
 
