@@ -4,10 +4,12 @@ import os
 import sys
 
 from beholder.cli.main import run
+from beholder.runtime.malloc import keep_freed
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    keep_freed(os.environ)
     sys.exit(run(sys.argv[1:], os.environ))
 
 
