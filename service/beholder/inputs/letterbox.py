@@ -4,13 +4,15 @@ Resizing and blur are libvips', on which the authors of `image-safety` run; what
 """
 
 import numpy as np
-from numpy.typing import NDArray
+from PIL import Image
 
-from beholder.inputs.libvips import vips_blur_rows, vips_resize
+from beholder.inputs.libvips import vips_blur_rows, vips_columns, vips_resize, vips_rows
 from beholder.types import U8
 
 
-def letterbox(pixels: U8, size_px: tuple[int, int], filter_: str, background: str, blur_sigma: float) -> U8:
+def letterbox(
+    pixels: U8, size_px: tuple[int, int], filter_: str, background: str, blur_sigma: float, *, fast: bool = False
+) -> U8:
     """Fit one image into a frame, centred.
 
     Args:
@@ -19,6 +21,7 @@ def letterbox(pixels: U8, size_px: tuple[int, int], filter_: str, background: st
         filter_: a name in `resize.FILTERS`.
         background: `#rrggbb`, or `blur` for the image stretched to the frame and blurred.
         blur_sigma: of the blur, in pixels of the frame.
+        fast: as for `resize.resize`.
 
     Returns:
         Shape (*size_px, 3).
@@ -26,26 +29,37 @@ def letterbox(pixels: U8, size_px: tuple[int, int], filter_: str, background: st
     (height, width), (frame_height, frame_width) = pixels.shape[:2], size_px
     scale = min(frame_height / height, frame_width / width)
     fitted_px = (_fitted(height * scale, frame_height), _fitted(width * scale, frame_width))
-    fitted = vips_resize(pixels, fitted_px, filter_)
     if fitted_px == size_px:
-        return fitted
+        return vips_resize(pixels, size_px, filter_, fast=fast)
     top, left = (frame_height - fitted_px[0]) // 2, (frame_width - fitted_px[1]) // 2
     bottom, right = top + fitted_px[0], left + fitted_px[1]
     frame = np.empty((*size_px, 3), np.uint8)
     if background == "blur":
-        stretched = vips_resize(pixels, size_px, filter_)
-        rows, columns = _outside(top, bottom, frame_height), _outside(left, right, frame_width)
-        frame[rows] = vips_blur_rows(stretched, rows, blur_sigma)
-        frame[:, columns] = vips_blur_rows(stretched.swapaxes(0, 1), columns, blur_sigma).swapaxes(0, 1)
+        fitted, stretched = _two_sizes(pixels, fitted_px, size_px, filter_, fast=fast)
+        turned, turned_frame = stretched.swapaxes(0, 1), frame.swapaxes(0, 1)
+        for start, stop in ((0, top), (bottom, frame_height)):
+            if start < stop:
+                frame[start:stop] = vips_blur_rows(stretched, start, stop, blur_sigma)
+        for start, stop in ((0, left), (right, frame_width)):
+            if start < stop:
+                turned_frame[start:stop] = vips_blur_rows(turned, start, stop, blur_sigma)
     else:
+        fitted = vips_resize(pixels, fitted_px, filter_, fast=fast)
         frame[:] = np.frombuffer(bytes.fromhex(background[1:]), np.uint8)
     frame[top:bottom, left:right] = fitted
     return frame
 
 
+def _two_sizes(
+    pixels: U8, one_px: tuple[int, int], other_px: tuple[int, int], filter_: str, *, fast: bool
+) -> tuple[U8, U8]:
+    """Resize one image twice; what both have in common, the way in and rows of the same height, is done once."""
+    if fast or pixels.shape[:2] in (one_px, other_px):
+        return vips_resize(pixels, one_px, filter_, fast=fast), vips_resize(pixels, other_px, filter_, fast=fast)
+    image = Image.fromarray(pixels)
+    rows = {height: vips_rows(image, height, filter_) for height in {one_px[0], other_px[0]}}
+    return vips_columns(rows[one_px[0]], one_px, filter_), vips_columns(rows[other_px[0]], other_px, filter_)
+
+
 def _fitted(side: float, frame_side: int) -> int:
     return max(1, min(frame_side, round(side)))
-
-
-def _outside(start: int, stop: int, side: int) -> NDArray[np.intp]:
-    return np.concatenate((np.arange(start), np.arange(stop, side)))

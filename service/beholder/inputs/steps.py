@@ -1,6 +1,7 @@
 """The steps between decoded pixels and a graph's input: the words that `scorer.toml` may use in `[image] steps`.
 
-A step is a frozen value: equal steps give equal pixels, so that scorers with the same steps share the work.
+A step is a frozen value: equal steps give equal pixels, so that scorers with the same steps share the work. Steps that
+resize may say `fast = true`: several times as fast, a level off here and there, by a library of its own.
 """
 
 import difflib
@@ -16,6 +17,7 @@ import simplejpeg
 from PIL import Image
 
 from beholder.errors import ConfigError, InvalidSample
+from beholder.inputs.fast import check_fast
 from beholder.inputs.letterbox import letterbox
 from beholder.inputs.resize import FILTERS, MAX_SIDE_PX, resize
 from beholder.types import U8
@@ -33,10 +35,11 @@ class Resize:
 
     size_px: tuple[int, int]
     filter: str
+    fast: bool = False
 
     def __post_init__(self) -> None:
         _check_size(self.size_px)
-        _check_choice("filter", self.filter, FILTERS)
+        _check_filter(self.filter, self.fast)
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,11 @@ class ResizeShorter:
 
     side_px: int
     filter: str
+    fast: bool = False
 
     def __post_init__(self) -> None:
         _check_number("side_px", self.side_px, int, 1, MAX_SIDE_PX)
-        _check_choice("filter", self.filter, FILTERS)
+        _check_filter(self.filter, self.fast)
 
 
 @dataclass(frozen=True)
@@ -57,10 +61,11 @@ class Shrink:
 
     max_mpx: float
     filter: str
+    fast: bool = False
 
     def __post_init__(self) -> None:
         _check_number("max_mpx", self.max_mpx, float, 0.01, 1000.0)
-        _check_choice("filter", self.filter, FILTERS)
+        _check_filter(self.filter, self.fast)
 
 
 @dataclass(frozen=True)
@@ -101,10 +106,11 @@ class Letterbox:
     filter: str
     background: str = "blur"
     blur_sigma: float = 10.0
+    fast: bool = False
 
     def __post_init__(self) -> None:
         _check_size(self.size_px)
-        _check_choice("filter", self.filter, FILTERS)
+        _check_filter(self.filter, self.fast)
         if not isinstance(self.background, str) or not re.fullmatch("blur|#[0-9a-fA-F]{6}", self.background):
             raise ConfigError(f"background: want blur or #rrggbb, got {self.background!r}")
         _check_number("blur_sigma", self.blur_sigma, float, 0.1, 100.0)
@@ -162,13 +168,15 @@ def _apply(step: Step, pixels: U8) -> U8:
     before = pixels.shape[0], pixels.shape[1]
     match step:
         case Letterbox():
-            return letterbox(pixels, step.size_px, step.filter, step.background, step.blur_sigma)
+            return letterbox(pixels, step.size_px, step.filter, step.background, step.blur_sigma, fast=step.fast)
         case Jpeg():
             return _through_jpeg(pixels, step.quality)
         case ResizeShorter() | Shrink() if max(before) > MAX_ASPECT * min(before):
             raise InvalidSample(f"image is {before[1]}x{before[0]}; the limit of its aspect is {MAX_ASPECT}:1")
     after = _size_after(step, before) or before
-    return _centre(pixels, after) if isinstance(step, Crop | CropSquare) else resize(pixels, after, step.filter)
+    if isinstance(step, Crop | CropSquare):
+        return _centre(pixels, after)
+    return resize(pixels, after, step.filter, fast=step.fast)
 
 
 def _size_after(step: Step, before: Size) -> Size:
@@ -227,6 +235,14 @@ def _check_choice(name: str, value: object, choices: Iterable[str]) -> None:
         near = difflib.get_close_matches(str(value), choices, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise ConfigError(f"{name}: want one of {', '.join(choices)}, got {value!r}{hint}")
+
+
+def _check_filter(filter_: object, fast: object) -> None:
+    _check_choice("filter", filter_, FILTERS)
+    if not isinstance(fast, bool):
+        raise ConfigError(f"fast: want true or false, got {fast!r}")
+    if fast:
+        check_fast(str(filter_))
 
 
 def _check_size(size_px: object) -> None:

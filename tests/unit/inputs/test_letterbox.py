@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from image_files import picture
 
 from beholder.inputs import letterbox as module
 from beholder.inputs.letterbox import letterbox
-from beholder.inputs.libvips import vips_resize
+from beholder.inputs.libvips import vips_blur_rows, vips_resize
 
 FRAME = (64, 64)
 
@@ -58,6 +60,24 @@ def test_the_background_is_the_stretched_image_under_a_gaussian(width: int, heig
     is_bar = (boxed(pixels, "#000000") != boxed(pixels, "#ffffff")).all(axis=-1)
     assert is_bar.any()
     assert np.abs(got[is_bar] - want[is_bar]).max() <= 0.51
+
+
+@given(st.integers(1, 200), st.integers(1, 200), st.sampled_from(["lanczos", "bicubic", "box"]), st.integers(0, 9))
+@settings(max_examples=80, deadline=None)
+def test_what_two_sizes_share_is_computed_once_to_the_same_bits(
+    width: int, height: int, filter_: str, seed: int
+) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    scale = min(64 / height, 64 / width)
+    fitted = max(1, min(64, round(height * scale))), max(1, min(64, round(width * scale)))
+    top, left = (64 - fitted[0]) // 2, (64 - fitted[1]) // 2
+    stretched = vips_resize(pixels, FRAME, filter_)
+    if fitted[0] < 64:
+        want = vips_blur_rows(stretched, 0, 64, 3.0)
+    else:
+        want = vips_blur_rows(stretched.swapaxes(0, 1), 0, 64, 3.0).swapaxes(0, 1)
+    want[top : top + fitted[0], left : left + fitted[1]] = vips_resize(pixels, fitted, filter_)
+    assert (letterbox(pixels, FRAME, filter_, "blur", 3.0) == want).all()
 
 
 def test_a_covered_background_is_never_computed(monkeypatch: pytest.MonkeyPatch) -> None:
