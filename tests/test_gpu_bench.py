@@ -1,15 +1,22 @@
 """The bench of GPUs, on the CPU and in its smallest size: it measures all it says, and says what it can't."""
 
+import ctypes
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from beholder.scoring.catalog import load_catalog, shipped_models
+from bench.gpu import cudart, ways
 from bench.gpu.page import NO_GPU, page
 from bench.gpu.rows import OutOfTime, Report, Row, timed
-from bench.gpu.subjects import HEAVY, Subject
+from bench.gpu.sessions import open_raw
+from bench.gpu.subjects import CPU, HEAVY, Subject, exported, load_on_cpu
 from server_process import REPO, environment
 
 SCORER = "sharpness"  # its graph is committed
@@ -75,6 +82,46 @@ def test_once_the_time_is_spent_nothing_more_is_measured_and_that_is_told() -> N
 def test_of_all_runs_the_second_alone_is_not_told() -> None:
     runs = list[int]()
     assert len(timed(lambda: runs.append(1), 0)) == len(runs) - 1
+
+
+class FakeCuda:
+    """CUDA's runtime, of a device whose memory is the host's: copies are done at once."""
+
+    def __init__(self) -> None:
+        self.called = list[str]()
+
+    def __getattr__(self, name: str) -> Callable[..., int]:
+        def call(*arguments: Any) -> int:
+            self.called.append(name)
+            if name == "cudaMemcpyAsync":
+                target, source, size, _, _ = arguments
+                ctypes.memmove(target.value, source.value, size.value)
+            return 0
+
+        return call
+
+
+def test_ways_that_need_cuda_give_what_the_plain_one_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they tell CUDA is checked on a GPU alone; that they mix up no batch is checked here."""
+    cuda, report = FakeCuda(), Report(60, 0)
+    monkeypatch.setattr(cudart, "library", lambda: cuda)
+    catalog = load_catalog([shipped_models()])
+    subject = exported(load_on_cpu(catalog, [SCORER]), SCORER, REPO / "tests" / "assets")
+    opened = open_raw(subject, CPU)
+    makes = {
+        ways.PINNED: ways.Fixed,
+        ways.OVERLAPPED: lambda its, feeds: ways.Overlapped(its, feeds, ctypes.c_void_p(1)),
+        ways.GRAPH: lambda its, feeds: ways.Fixed(its, feeds, graph_id=3),
+    }
+    for what, make in makes.items():
+        ways.measure(report, "ways", opened, what, 3, make)
+    assert [(row.what, row.apart, row.error) for row in report.rows] == [(what, 0.0, "") for what in makes]
+    once = ways.Overlapped(opened, subject.feeds(3), ctypes.c_void_p(1))
+    batches = [subject.feeds(3, first) for first in (0, 5, 9)]
+    found = [once(feeds) for feeds in batches]
+    assert found[0] == []
+    assert [np.array_equal(found[place + 1][0], opened.run(batches[place])[0]) for place in range(2)] == [True] * 2
+    assert {"cudaHostRegister", "cudaStreamWaitEvent", "cudaEventSynchronize"} <= set(cuda.called)
 
 
 def test_the_page_names_the_bottleneck_by_arithmetic_and_faster_arithmetic_that_costs_too_much() -> None:

@@ -105,11 +105,11 @@ class OrtPinned(Fixed):
 
     def __init__(self, opened: Opened, feeds: Feeds) -> None:
         super().__init__(opened, feeds)
-        wanted = opened.session.get_providers()[0]
-        devices = [device for device in ort.get_ep_devices() if device.ep_name == wanted]
-        if not devices or opened.device.kind == "cpu":
-            raise NotHere(f"get_ep_devices() has none of {wanted} with memory that the host can reach")
-        memory = devices[0].memory_info(ort.OrtDeviceMemoryType.HOST_ACCESSIBLE)
+        provider, kind = opened.session.get_providers()[0], ort.OrtDeviceMemoryType.HOST_ACCESSIBLE
+        found = [device.memory_info(kind) for device in ort.get_ep_devices() if device.ep_name == provider]
+        if not any(found):
+            raise NotHere(f"get_ep_devices() has no memory of {provider} that the host can reach")
+        memory = next(filter(None, found))
         allocate = ort.OrtValue.ortvalue_from_shape_and_type
         self._pinned = {
             name: allocate(list(array.shape), array.dtype, memory_info=memory) for name, array in feeds.items()
