@@ -1,9 +1,10 @@
-"""The composition root: builds the rooms, warms up, serves, drains and stops; alone knows every room."""
+"""The composition root: builds the rooms into a service that can be started and stopped."""
 
 import dataclasses
 import logging
 import os
 import platform
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +31,6 @@ log = logging.getLogger(__name__)
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 CUDA_RUNNERS = 2
 """Of each graph: while one batch is computed, the next is copied to the device."""
-GRACE_S = 1.0
-"""After the drain: answers that are being written go out, and whoever still asks is told UNAVAILABLE."""
 
 
 @dataclass(frozen=True)
