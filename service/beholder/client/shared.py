@@ -184,6 +184,12 @@ class Shared:
                 self._next_try_s = self._clock() + RETRY_S
             return self._lease if self._lease is not lease else None
 
+    @property
+    def is_lent(self) -> bool:
+        """Whether anything is lent just now."""
+        lease = self._lease
+        return lease is not None and lease.is_good
+
     def held_parcel(self) -> Parcel:
         """Return what one call's images are sent by; it takes what is lent now, and never blocks."""
         return Parcel(lambda: self._lease if os.getpid() == self._process else None)

@@ -224,6 +224,11 @@ class Client:
             return False
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
+    @property
+    def shares_memory(self) -> bool:
+        """Whether the server lends memory for images just now; it is asked for at the first call that has any."""
+        return self._shared.is_lent
+
     def close(self) -> None:
         """Close the connection and cancel calls under way."""
         self._shared.close()

@@ -18,6 +18,8 @@ from beholder.v1 import samples_pb2
 
 MAX_REGIONS = 256
 """Each costs two file descriptors, the mapping's and the connection's, and many systems allow a process 1,024."""
+LEAST_BYTES = MIB
+"""Less than this is lent only to who wants no more."""
 OFF = "this server lends no memory: start it with BEHOLDER_SHM=PATH, or send the image itself"
 
 
@@ -86,23 +88,22 @@ class Regions:
             return sum(region.size_bytes for region in self._lent.values())
 
     def lend(self, size_bytes: int) -> Region:
-        """Make a region.
+        """Make a region of this size, or of what is left where that is at least `LEAST_BYTES`.
 
         Raises:
-            InvalidSample: that size can never be had.
+            InvalidSample: nothing is wanted.
             QueueFull: too much is lent just now.
             OSError: the system has no memory or file descriptor left.
         """
-        if not 1 <= size_bytes <= self.max_bytes:
-            raise InvalidSample(f"want a region of 1 to {self.max_bytes} bytes (BEHOLDER_SHM_MB), got {size_bytes}")
+        if size_bytes < 1:
+            raise InvalidSample(f"want a region of at least 1 byte, got {size_bytes}")
         with self._lock:
-            used = sum(region.size_bytes for region in self._lent.values())
+            left = self.max_bytes - sum(region.size_bytes for region in self._lent.values())
             if len(self._lent) >= MAX_REGIONS:
                 raise QueueFull(f"{MAX_REGIONS} regions are lent; that is the limit")
-            if used + size_bytes > self.max_bytes:
-                limit = f"the limit is {self.max_bytes / MIB:g} (BEHOLDER_SHM_MB)"
-                raise QueueFull(f"{used / MIB:g} MiB are lent and {size_bytes / MIB:g} more are wanted; {limit}")
-            region = Region(size_bytes)
+            if left < min(size_bytes, LEAST_BYTES):
+                raise QueueFull(f"{left / MIB:g} MiB of {self.max_bytes / MIB:g} are left (BEHOLDER_SHM_MB)")
+            region = Region(min(size_bytes, left))
             self._lent[region.token] = region
         return region
 

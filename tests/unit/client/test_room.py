@@ -1,5 +1,7 @@
 """Room in a region: what is taken never overlaps, stays within, and comes back whole."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,7 +38,7 @@ def test_parts_never_overlap_and_come_back_whole(steps: list[tuple[bool, int]]) 
         elif (place := room.take(number)) is not None:
             taken[place] = max(1, number)
         used = sorted(taken.items())
-        assert all(start + size <= following for (start, size), (following, _) in zip(used, used[1:], strict=False))
+        assert all(start + size <= following for (start, size), (following, _) in itertools.pairwise(used))
         assert all(start + size <= SIZE for start, size in used)
     for start in list(taken):
         room.give_back(start)

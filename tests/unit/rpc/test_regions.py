@@ -8,7 +8,7 @@ from beholder.config import MIB
 from beholder.errors import InvalidSample, QueueFull, SharingOff
 from beholder.rpc import regions as module
 from beholder.rpc.convert import image_from, samples_from
-from beholder.rpc.regions import NOTHING_LENT, Reader, Region, Regions
+from beholder.rpc.regions import LEAST_BYTES, NOTHING_LENT, Reader, Region, Regions
 from beholder.types import EncodedImage, RawImage, Sample
 from beholder.v1 import samples_pb2
 
@@ -123,14 +123,23 @@ def test_what_was_handed_out_can_not_change_its_size(regions: Regions) -> None:
 
 
 def test_no_more_is_lent_than_the_operator_allows(regions: Regions) -> None:
-    for size in (0, 4 * SIZE + 1, 2**63):
-        with pytest.raises(InvalidSample, match=f"want a region of 1 to {4 * SIZE} bytes"):
-            regions.lend(size)
+    with pytest.raises(InvalidSample, match="at least 1 byte"):
+        regions.lend(0)
     held = [lent(regions) for _ in range(4)]
     with pytest.raises(QueueFull, match="BEHOLDER_SHM_MB"):
         regions.lend(1)
     regions.take_back(held[0])
     lent(regions)
+
+
+def test_who_wants_more_than_is_left_gets_what_is_left() -> None:
+    regions = Regions(3 * LEAST_BYTES, MIB)
+    assert lent(regions, size_bytes=2**63).size_bytes == 3 * LEAST_BYTES
+    regions = Regions(3 * LEAST_BYTES, MIB)
+    lent(regions, size_bytes=2 * LEAST_BYTES + 1)
+    with pytest.raises(QueueFull):
+        regions.lend(LEAST_BYTES)
+    assert lent(regions, size_bytes=LEAST_BYTES - 1).size_bytes == LEAST_BYTES - 1
 
 
 def test_regions_are_counted_too(monkeypatch: pytest.MonkeyPatch) -> None:
