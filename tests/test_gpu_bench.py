@@ -63,10 +63,10 @@ def test_it_fails_where_there_is_no_gpu(tmp_path: Path) -> None:
 def test_an_error_fails_its_own_row_alone_and_is_told() -> None:
     report = Report(60, 0)
     with report.row("ways", "it", "broken", 4):
-        raise ValueError("no such thing\nand a long trace")
+        raise ValueError("no such thing\n  a long trace\nof that\n")
     with report.row("ways", "it", "whole", 4) as row:
         report.measure(row, lambda: None)
-    assert [row.error for row in report.rows] == ["ValueError: no such thing", ""]
+    assert [row.error for row in report.rows] == ["ValueError: no such thing … of that", ""]
     assert [row.what for row in report.of("ways", "it")] == ["whole"]
 
 

@@ -128,8 +128,8 @@ def timed(once: Callable[[], object], seconds: float) -> Sequence[float]:
 
 
 def _told(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    text = lines[0] if lines else ""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = " … ".join(dict.fromkeys([*lines[:1], *lines[-1:]]))
     return (text if isinstance(error, OutOfTime) else f"{type(error).__name__}: {text}")[:300]
 
 
