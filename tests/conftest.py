@@ -1,7 +1,7 @@
 """What tests of every room share: a real server, and the reference data that may lie beside the checkout."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -37,8 +37,8 @@ def start_server() -> Iterator[StartServer]:
     """Return a function that starts a server with the settings given; all are stopped at the end."""
     started: list[ServerProcess] = []
 
-    def start(**settings: Setting) -> ServerProcess:
-        started.append(server_process.start(**settings))
+    def start(*program: Sequence[str], **settings: Setting) -> ServerProcess:
+        started.append(server_process.start(*program, **settings))
         return started[-1]
 
     yield start

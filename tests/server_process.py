@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,10 +64,11 @@ def environment(**settings: Setting) -> dict[str, str]:
     return env
 
 
-def start(**settings: Setting) -> ServerProcess:
+def start(program: Sequence[str] = ("-m", "beholder", "serve"), /, **settings: Setting) -> ServerProcess:
     """Start a server and wait until it says that it serves.
 
     Args:
+        program: what Python runs.
         settings: `Config` fields; the addresses are free ports unless given.
 
     Raises:
@@ -79,7 +80,7 @@ def start(**settings: Setting) -> ServerProcess:
     log = Path(name)
     with os.fdopen(handle, "wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "beholder", "serve"], env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            [sys.executable, *program], env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output
         )
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 ENGINE, FRONT = "engine", "front"
 BOOT = (
     "import signal, sys; [signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM)]; "
-    "sys.path[:] = sys.argv[3:]; from beholder.several import member; member(int(sys.argv[2]))"
+    "sys.path[:] = sys.argv[3:]; from beholder.__main__ import member; member(int(sys.argv[2]))"
 )
 """What a process runs; it finds this very package, and leaves signals to its parent."""
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.1, 30.0
