@@ -1,6 +1,7 @@
 """A server of several processes, from outside: it answers as one process does, and outlives the death of its parts."""
 
 import asyncio
+import contextlib
 import itertools
 import signal
 import time
@@ -55,8 +56,11 @@ def until(holds: Callable[[], bool], server: ServerProcess) -> None:
 
 def parts(server: ServerProcess) -> dict[str, psutil.Process]:
     """Return the processes that the server started, by name."""
-    found = psutil.Process(server.process.pid).children()
-    return {one.cmdline()[3]: one for one in found if one.is_running() and len(one.cmdline()) > 3}
+    found = dict[str, psutil.Process]()
+    for one in psutil.Process(server.process.pid).children():
+        with contextlib.suppress(psutil.Error, IndexError):  # one that has just ended
+            found[one.cmdline()[3]] = one
+    return found
 
 
 def series(server: ServerProcess) -> Series:
