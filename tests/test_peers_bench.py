@@ -257,7 +257,7 @@ async def full(request: bytes) -> bytes:
 
 def test_the_loop_checks_scores_and_stops_at_failures() -> None:
     peer = PEERS["mosec"]
-    found = asyncio.run(closed_loop(slow, peer, [Question(b"0.5", 0.5), Question(b"0.25", 0.5)], NoServer(), 0.6))
+    found = asyncio.run(closed_loop(slow, peer, [Question(b"0.5", 0.5), Question(b"0.25", 0.5)], NoServer(), 1.5))
     assert found["score_error"] == 0.25
     assert found["per_s"] > IN_FLIGHT
     with pytest.raises(RuntimeError, match="a call failed under load: ConnectionError: full"):

@@ -73,7 +73,7 @@ async def closed_loop(
         What one round found: rates, latencies, CPU time and how far scores are from the expected ones.
 
     Raises:
-        RuntimeError: a call failed or took longer than 20 s; the figures would be of something else.
+        RuntimeError: a call failed or took longer than 20 s, so that figures would be of something else; or none came.
     """
     line = itertools.cycle(questions)
     answers: list[tuple[float, float, bytes, float]] = []
@@ -94,20 +94,22 @@ async def closed_loop(
         raise RuntimeError(f"a call failed under load: {told(first)}") from first
     own_s = time.process_time() - own_s
     after = server.usage()
-    first, last = started + RAMP_S, started + seconds
-    latencies_ms = [(done - sent) * 1e3 for sent, done, _, _ in answers if first < done <= last]
-    p50, p99 = np.quantile(latencies_ms, [0.5, 0.99])
-    return {
-        "per_s": len(latencies_ms) / (last - first),
+    return _rates(answers, started + RAMP_S, started + seconds) | {
         "cpu_ms": (after.cpu_s - before.cpu_s) / len(answers) * 1e3,
         "client_cpu_ms": own_s / len(answers) * 1e3,
-        "p50_ms": float(p50),
-        "p99_ms": float(p99),
         "rss_mb": after.rss_mb,
         "pss_mb": after.pss_mb,
         "processes": after.processes,
         "score_error": max(abs(peer.score(answer) - expected) for _, _, answer, expected in answers),
     }
+
+
+def _rates(answers: Sequence[tuple[float, float, bytes, float]], first: float, last: float) -> dict[str, float]:
+    latencies_ms = [(done - sent) * 1e3 for sent, done, _, _ in answers if first < done <= last]
+    if not latencies_ms:
+        raise RuntimeError(f"no answer came in {last - first:.1f} s")
+    p50, p99 = np.quantile(latencies_ms, [0.5, 0.99])
+    return {"per_s": len(latencies_ms) / (last - first), "p50_ms": float(p50), "p99_ms": float(p99)}
 
 
 async def ladder(
