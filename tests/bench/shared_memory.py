@@ -18,7 +18,7 @@ import numpy as np
 from onnx import TensorProto, helper
 
 import server_process
-from beholder.client import Client, ImageLike
+from beholder.client import Client, ImageLike, shared
 from beholder.inputs.made import encode, made_picture
 from scorer_folder import write_scorer
 
@@ -42,8 +42,8 @@ def stream(client: Client, images: Sequence[ImageLike]) -> None:
 
 def measure(address: str, pid: int, asks: Asks, images: Sequence[ImageLike]) -> dict[str, tuple[float, float, float]]:
     """Return way -> microseconds of one request: client's processor, server's processor, wall; medians over rounds."""
-    with Client(address) as inline, Client(address, shm=True, shm_mb=SHM_MB) as shared:
-        ways = {"bytes": inline, "shm": shared}
+    with Client(address) as inline, Client(address, shm=True, shm_mb=SHM_MB) as lent:
+        ways = {"bytes": inline, "shm": lent}
         seen: dict[str, list[tuple[float, float, float]]] = {way: [] for way in ways}
         for number in range(ROUNDS + 1):
             for way in sorted(ways, reverse=bool(number % 2)):
@@ -78,7 +78,8 @@ def one_pixel() -> bytes:
 
 
 def main() -> None:
-    """Measure all, and print a table."""
+    """Measure all, and print a table; an argument is the server's BEHOLDER_CACHE_MB, else 0."""
+    shared.WORTH_BYTES = 0  # small ones too, to see why they are sent as bytes
     images = {
         "JPEG 512x512, 68 kB": (_pictures(512, partial(encode, format_="jpg")), 25),
         "raw 512x512, 786 kB": (_pictures(512, np.asarray), 25),
@@ -90,9 +91,7 @@ def main() -> None:
         write_scorer(models, SCORER, one_pixel(), range=[0, 255])
         server = server_process.start(models=models, shm=Path(folder, "shm"), cache_mb=cache_mb, intra_op_threads=1)
         try:
-            print(
-                "| image | call | sent as | client µs | server µs | both | of bytes | wall µs |\n|---|---|---|---|---|---|---|---|"
-            )
+            print(HEAD)
             for name, (pictures, times) in images.items():
                 for asks in (unary, stream):
                     found = measure(server.address, server.process.pid, asks, pictures * times)

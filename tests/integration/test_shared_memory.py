@@ -14,10 +14,11 @@ import grpc
 import numpy as np
 import pytest
 
+from beholder import several
 from beholder.cli.main import run
 from beholder.client import AsyncClient, Client, Result, Sample
 from beholder.client.shared import WORTH_BYTES
-from beholder.config import MIB
+from beholder.config import MIB, Config
 from beholder.errors import ConfigError
 from beholder.inputs.image import encode_png
 from beholder.v1 import samples_pb2, scores_pb2
@@ -208,17 +209,18 @@ def test_a_server_that_comes_back_lends_again(start_server: StartServer, tmp_pat
         assert values(client.score([RAW, FILE], scorers="sharpness")) == expected
         old = client._shared._lease
         first.stop(signal.SIGKILL)
-        start_server(**settings, address=first.address)  # in place of the socket that is left
+        again = start_server(**settings, address=first.address)  # in place of the socket that is left
         scored = client.score([RAW, FILE], scorers="sharpness")
         assert values(scored) == expected
         wait_for(lambda: values(client.score([RAW, FILE], scorers="sharpness")) == expected and client.shares_memory)
         assert client._shared._lease is not old
+    again.stop(signal.SIGKILL)
 
 
 def test_what_was_written_goes_as_bytes_where_the_server_that_lent_is_gone(
     start_server: StartServer, tmp_path: Path, inline: Client
 ) -> None:
-    settings = {"scorers": "sharpness", "shm": tmp_path / "shm"}
+    settings, again = {"scorers": "sharpness", "shm": tmp_path / "shm"}, list[ServerProcess]()
     first = start_server(**settings)
     expected = values(inline.score([RAW, FILE, OTHER], scorers="sharpness"))
 
@@ -226,24 +228,31 @@ def test_what_was_written_goes_as_bytes_where_the_server_that_lent_is_gone(
         yield RAW
         first.stop(signal.SIGKILL)
         yield FILE  # written, but nobody is there
-        start_server(**settings, address=first.address)
+        again.append(start_server(**settings, address=first.address))
         yield OTHER
 
     with Client(first.address, shm=True, retries=50) as client:
         found = dict(client.score_stream(images(), scorers="sharpness", timeout_s=60.0))
     assert values([found[index] for index in range(3)]) == expected
+    again[0].stop(signal.SIGKILL)
 
 
 def test_a_socket_of_another_server_is_not_taken(
     ours: ServerProcess, start_server: StartServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    start_server(scorers="sharpness", shm=tmp_path / "other")
+    other = start_server(scorers="sharpness", shm=tmp_path / "other")
     with Client(ours.address, shm=tmp_path / "other") as client:
         assert client.score(RAW, scorers="sharpness")[0].scores
         assert not client.shares_memory
     assert "socket of another server" in caplog.text
+    other.stop(signal.SIGKILL)
 
 
 def test_memory_is_shared_with_one_server_only() -> None:
     with pytest.raises(ConfigError, match="want Linux, shm_mb of at least 1 and one server"):
         Client("127.0.0.1:1,127.0.0.1:2", shm=True)
+
+
+def test_several_fronts_lend_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="want no BEHOLDER_FRONTS beside it"):
+        several.serve(Config(fronts=2, shm=str(tmp_path / "shm")))
