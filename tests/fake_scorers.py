@@ -15,9 +15,10 @@ from beholder.engine.engine import Engine
 from beholder.metrics import Metrics
 from beholder.scoring.asked import Graph
 from beholder.scoring.catalog import Catalog
+from beholder.scoring.image import ImageSpec
 from beholder.scoring.load import Loaded
 from beholder.scoring.scorer import GraphScorer
-from beholder.scoring.spec import EncoderSpec, GraphFile, GraphSpec, ImageSpec, MapSpec, ScorerSpec
+from beholder.scoring.spec import EncoderSpec, GraphFile, GraphSpec, MapSpec, ScorerSpec
 from beholder.types import Direction, EncodedImage, Kind, Tensor
 from fake_session import FakeSession, Run
 

@@ -196,10 +196,11 @@ class _Worker:
         """Prepare one image, and score what waits once there are so many of one size."""
         started = time.thread_time()
         images = {CANDIDATE: file.candidate, REFERENCE: file.reference}
-        decoded = {role: decode(EncodedImage(images[role]), self._limits, role) for role in self._graph.roles}
+        steps = self._graph.image.steps
+        decoded = {role: decode(EncodedImage(images[role]), self._limits, role, steps) for role in self._graph.roles}
         check_pixels(self._graph.image, decoded[CANDIDATE], decoded.get(REFERENCE), "")
         started = self._spend("decode", started)
-        row = {role: apply(self._graph.image.steps, pixels) for role, pixels in decoded.items()}
+        row = {role: apply(steps, pixels) for role, pixels in decoded.items()}
         self._spend("prepare", started)
         batch = self._waiting.setdefault(row[CANDIDATE].shape, [])
         batch.append(row)

@@ -231,7 +231,7 @@ class Engine:
         for lane in (self._lanes[graph.name] for graph in new):
             roles = lane.graph.roles
             try:
-                pixels = {role: pictures[role].pixels(f"{task.field}.{role}") for role in roles}
+                pixels = {role: pictures[role].pixels(f"{task.field}.{role}", lane.steps) for role in roles}
                 candidate, reference = pixels["candidate"], pixels.get("reference")
                 check_pixels(lane.graph.image, candidate, reference, task.field, draws=lane.graph.draws)
                 tensors = {role: pictures[role].prepared(lane.steps, f"{task.field}.{role}") for role in roles}

@@ -8,6 +8,7 @@ from beholder.clock import Clock
 from beholder.errors import InputError, InvalidSample
 from beholder.inputs import steps
 from beholder.inputs.image import Limits, decode, digest
+from beholder.inputs.small import wants_small
 from beholder.inputs.steps import Step
 from beholder.metrics import Metrics
 from beholder.types import U8, EncodedImage, Image, Sample
@@ -20,7 +21,7 @@ class Picture:
         self._image, self._limits = image, limits
         self._clock, self._metrics = clock, metrics
         self._lock = threading.Lock()
-        self._pixels: U8 | None = None
+        self._pixels: dict[tuple[Step, ...], U8] = {}
         self._broken: InvalidSample | None = None
         self._digest: bytes | None = None
         self._prepared: dict[tuple[Step, ...], U8] = {}
@@ -32,24 +33,25 @@ class Picture:
                 self._digest = digest(self._image)
             return self._digest
 
-    def pixels(self, field: str) -> U8:
-        """Return the image, shape (H, W, 3), sRGB.
+    def pixels(self, field: str, wanted: tuple[Step, ...] = ()) -> U8:
+        """Return the image, shape (H, W, 3), sRGB: whole, or as small as the first of the steps to come asks for.
 
         Raises:
             InvalidSample: unreadable or over a limit; names `field`.
         """
+        way = wanted if wants_small(wanted) else ()
         with self._lock:
             if self._broken is not None:
                 raise InvalidSample(self._broken.message, field)
-            if self._pixels is None:
+            if way not in self._pixels:
                 started = self._clock()
                 try:
-                    self._pixels = decode(self._image, self._limits, field)
+                    self._pixels[way] = decode(self._image, self._limits, field, way)
                 except InvalidSample as error:
                     self._broken = error
                     raise
                 self._metrics.observe_stage("decode", "", self._clock() - started)
-            return self._pixels
+            return self._pixels[way]
 
     def prepared(self, wanted: tuple[Step, ...], field: str) -> U8:
         """Return the image after the steps; not modified by anyone.
@@ -57,7 +59,7 @@ class Picture:
         Raises:
             InvalidSample: unreadable, over a limit, or of a shape that a step can't take; names `field`.
         """
-        pixels = self.pixels(field)
+        pixels = self.pixels(field, wanted)
         if not wanted:
             return pixels
         with self._lock:

@@ -8,6 +8,7 @@ import hashlib
 import io
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,8 @@ from beholder.inputs.colour import to_srgb
 from beholder.inputs.header import Header, read_header
 from beholder.inputs.png import check_parts, scale_key
 from beholder.inputs.resize import MAX_SIDE_PX
+from beholder.inputs.small import eighths, scaled
+from beholder.inputs.steps import Step
 from beholder.types import U8, EncodedImage, Image, RawImage
 
 _CODECS: dict[str, type[ImageFile]] = {"JPEG": JpegImageFile, "PNG": PngImageFile, "WEBP": WebPImageFile}
@@ -62,7 +65,7 @@ class Limits:
     max_pixels: int
 
 
-def decode(image: Image, limits: Limits, field: str) -> U8:
+def decode(image: Image, limits: Limits, field: str, wanted: Sequence[Step] = ()) -> U8:
     """Decode one image: upright (EXIF), in sRGB (ICC), over white (alpha).
 
     JPEGs come out bit-equal to Pillow's, by a faster way that also notices damage. Animations are refused: a score of
@@ -72,6 +75,7 @@ def decode(image: Image, limits: Limits, field: str) -> U8:
         image: not modified. Raw pixels are returned as they are.
         limits: checked before any pixel is decoded.
         field: where the image is in the request, for the error.
+        wanted: the steps to come, whose first may ask for a small JPEG.
 
     Returns:
         Shape (height, width, 3), C-contiguous.
@@ -94,7 +98,7 @@ def decode(image: Image, limits: Limits, field: str) -> U8:
     except ValueError as error:
         raise InvalidSample(f"image {error}", field) from error
     try:
-        return _turn_upright(_decode_jpeg(header) if header.format == "JPEG" else _decode_any(header), header)
+        return _turn_upright(_decode_jpeg(header, wanted) if header.format == "JPEG" else _decode_any(header), header)
     except _BROKEN_FILE as error:
         raise InvalidSample(f"image can't be decoded as {header.format}: {error or repr(error)}", field) from error
 
@@ -132,23 +136,32 @@ def _check_size(height_px: int, width_px: int, limits: Limits) -> None:
         raise ValueError(f"{size} = {pixels / 1e6:.8g} megapixels; the limit is {limits.max_pixels / 1e6:.8g}")
 
 
-def _decode_jpeg(header: Header) -> U8:
+def _decode_jpeg(header: Header, wanted: Sequence[Step]) -> U8:
     """Decode by libjpeg-turbo alone: damage is refused, what else it won't take is Pillow's to judge."""
     if header.channels not in _JPEG_MODES:
         return _decode_any(header)
     colours, mode, raw_mode = _JPEG_MODES[header.channels]
-    room = np.empty((header.height_px, header.width_px, header.channels), np.uint8)  # a file that lies gets no more
+    height, width = _decoded_px(header, wanted)
+    room = np.empty((height, width, header.channels), np.uint8)  # a file that lies gets no more
+    least = {} if height == header.height_px else {"min_height": height, "min_width": width}
     try:
-        pixels: U8 = simplejpeg.decode_jpeg(header.bare, colours, buffer=room)
+        pixels: U8 = simplejpeg.decode_jpeg(header.bare, colours, buffer=room, **least)
     except ValueError as error:
         if str(error).startswith(_DAMAGE) and "extraneous" not in str(error):
             raise
         return _decode_any(header)
-    _check_decoded(pixels.shape[0], pixels.shape[1], header)
+    if pixels.shape[:2] != (height, width):
+        _check_decoded(pixels.shape[0], pixels.shape[1], header)
     if mode == "RGB" and not header.profile:
         return pixels
-    image = Pillow.frombuffer(mode, (header.width_px, header.height_px), pixels, "raw", raw_mode, 0, 1)
+    image = Pillow.frombuffer(mode, (width, height), pixels, "raw", raw_mode, 0, 1)
     return np.asarray(to_srgb(image, header.profile))
+
+
+def _decoded_px(header: Header, wanted: Sequence[Step]) -> tuple[int, int]:
+    """Return the (height, width) to decode a JPEG at; it lies as it was stored, the steps see it upright."""
+    size_px = header.height_px, header.width_px
+    return scaled(size_px, eighths(wanted, size_px[::-1] if header.orientation >= 5 else size_px))
 
 
 def _decode_any(header: Header) -> U8:

@@ -10,6 +10,12 @@ from beholder.inputs.libvips import vips_blur_rows, vips_columns, vips_resize, v
 from beholder.types import U8
 
 
+def fitted(height: int, width: int, frame_px: tuple[int, int]) -> tuple[int, int]:
+    """Return the (height, width) that an image has in a frame, its aspect kept."""
+    scale = min(frame_px[0] / height, frame_px[1] / width)
+    return _inside(height * scale, frame_px[0]), _inside(width * scale, frame_px[1])
+
+
 def letterbox(
     pixels: U8, size_px: tuple[int, int], filter_: str, background: str, blur_sigma: float, *, fast: bool = False
 ) -> U8:
@@ -26,16 +32,15 @@ def letterbox(
     Returns:
         Shape (*size_px, 3).
     """
-    (height, width), (frame_height, frame_width) = pixels.shape[:2], size_px
-    scale = min(frame_height / height, frame_width / width)
-    fitted_px = (_fitted(height * scale, frame_height), _fitted(width * scale, frame_width))
+    frame_height, frame_width = size_px
+    fitted_px = fitted(pixels.shape[0], pixels.shape[1], size_px)
     if fitted_px == size_px:
         return vips_resize(pixels, size_px, filter_, fast=fast)
     top, left = (frame_height - fitted_px[0]) // 2, (frame_width - fitted_px[1]) // 2
     bottom, right = top + fitted_px[0], left + fitted_px[1]
     frame = np.empty((*size_px, 3), np.uint8)
     if background == "blur":
-        fitted, stretched = _two_sizes(pixels, fitted_px, size_px, filter_, fast=fast)
+        image, stretched = _two_sizes(pixels, fitted_px, size_px, filter_, fast=fast)
         turned, turned_frame = stretched.swapaxes(0, 1), frame.swapaxes(0, 1)
         for start, stop in ((0, top), (bottom, frame_height)):
             if start < stop:
@@ -44,9 +49,9 @@ def letterbox(
             if start < stop:
                 turned_frame[start:stop] = vips_blur_rows(turned, start, stop, blur_sigma)
     else:
-        fitted = vips_resize(pixels, fitted_px, filter_, fast=fast)
+        image = vips_resize(pixels, fitted_px, filter_, fast=fast)
         frame[:] = np.frombuffer(bytes.fromhex(background[1:]), np.uint8)
-    frame[top:bottom, left:right] = fitted
+    frame[top:bottom, left:right] = image
     return frame
 
 
@@ -61,5 +66,5 @@ def _two_sizes(
     return vips_columns(rows[one_px[0]], one_px, filter_), vips_columns(rows[other_px[0]], other_px, filter_)
 
 
-def _fitted(side: float, frame_side: int) -> int:
+def _inside(side: float, frame_side: int) -> int:
     return max(1, min(frame_side, round(side)))

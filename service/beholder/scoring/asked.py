@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from beholder.runtime.session import Session
-from beholder.scoring.spec import ImageSpec, Spec
+from beholder.scoring.image import ImageSpec
+from beholder.scoring.spec import Spec
 from beholder.types import Direction, Kind, Outcome, Tensor
 
 CANDIDATE, REFERENCE = "candidate", "reference"

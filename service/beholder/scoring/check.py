@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from beholder.errors import InputError, InvalidSample
 from beholder.scoring.asked import CANDIDATE, REFERENCE, Asked
-from beholder.scoring.spec import ImageSpec
+from beholder.scoring.image import ImageSpec
 from beholder.types import U8, Sample
 
 MAX_PROMPT_BYTES = 4096

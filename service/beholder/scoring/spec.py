@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from beholder.errors import ConfigError
-from beholder.inputs.steps import Step, parse_steps
+from beholder.inputs.small import wants_small
+from beholder.scoring.image import ImageSpec, read_image
 from beholder.scoring.sources import OwnSource, Source, read_sources
-from beholder.scoring.strips import Strips, read_strips
 from beholder.scoring.table import SHA256, Table, is_of, read_table
 from beholder.types import Direction, Kind
 
@@ -75,25 +75,6 @@ class GraphSpec:
     def file_for(self, device: str) -> GraphFile:
         """Return the file that this device loads."""
         return self.variants.get(device, self.file)
-
-
-@dataclass(frozen=True)
-class ImageSpec:
-    """How each image becomes a tensor: no steps means the image as it is (native size).
-
-    Attributes:
-        steps: applied in order, after decoding to sRGB.
-        min_side_px: the least width and height accepted.
-        max_mpx: the most megapixels of one run; None leaves it to the server's limit. A larger image is refused, or
-            cut into `strips` where there is a way to.
-        max_side_px: the greatest width and height accepted, where memory grows with the square of a side.
-    """
-
-    steps: tuple[Step, ...]
-    min_side_px: int
-    max_mpx: float | None
-    strips: Strips | None = None
-    max_side_px: int | None = None
 
 
 @dataclass(frozen=True)
@@ -199,7 +180,7 @@ def read_spec(folder: Path) -> ScorerSpec | EncoderSpec:
         "default": top.get("default", bool, False),
         "folder": folder,
         "graph": _read_graph(top.table("graph"), folder, sources),
-        "image": None if encoder else _read_image(top.table("image"), path),
+        "image": None if encoder else read_image(top.table("image"), path),
         "sources": sources,
     }
     _check_places(top, common["image"])
@@ -231,7 +212,9 @@ def _read_scorer(top: Table, encoder: str, common: dict[str, Any]) -> ScorerSpec
 
 
 def _check_places(top: Table, image: ImageSpec | None) -> None:
-    """Refuse a map, or strips, of what is no score of the places of the image as it was sent."""
+    """Refuse a map, or strips, of what is no score of the places of the image as sent, and pairs decoded unlike."""
+    if image and wants_small(image.steps) and top.get("kind", str) == Kind.FIDELITY.name:
+        raise top.wrong("image", "no decode_small for pairs: one of them may be no JPEG", "decode_small")
     if "map" in top and (image is None or image.steps):
         raise top.wrong("map", "none, for what is scored is not the image as it was sent", "a table")
     if image and image.strips and (top.get("kind", str) == ENCODER or "output" in top):
@@ -279,21 +262,3 @@ def _read_map(table: Table, folder: Path, sources: Sequence[Source | OwnSource])
     spec = MapSpec(file, high, table.get("meaning", str))
     table.done()
     return spec
-
-
-def _read_image(table: Table, where: Path) -> ImageSpec:
-    try:
-        steps = parse_steps(table.mappings("steps"))
-    except ConfigError as error:
-        raise ConfigError(f"{where}: [image]: {error.message}") from error
-    max_mpx = float(table.get("max_mpx", float)) if "max_mpx" in table else None
-    if max_mpx is not None and not 0 < max_mpx < math.inf:
-        raise table.wrong("max_mpx", "more than 0", max_mpx)
-    strips = read_strips(table.table("strips")) if "strips" in table else None
-    if strips and (steps or max_mpx is None):
-        raise table.wrong("strips", "none without max_mpx, and none with steps", "a table")
-    min_side_px = table.whole("min_side_px", strips.least_px if strips else 1, default=1)
-    max_side_px = table.whole("max_side_px", min_side_px) if "max_side_px" in table else None
-    image = ImageSpec(steps, min_side_px, max_mpx, strips, max_side_px)
-    table.done()
-    return image

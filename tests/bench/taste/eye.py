@@ -12,7 +12,7 @@ from beholder.inputs.invisible import Change
 from beholder.runtime.ort import open_session
 from beholder.runtime.session import Device, Session
 from beholder.scoring.catalog import load_catalog
-from beholder.scoring.spec import ImageSpec
+from beholder.scoring.image import ImageSpec
 from beholder.types import F32, U8, EncodedImage
 from bench.taste import changes
 

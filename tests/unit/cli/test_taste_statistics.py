@@ -17,7 +17,8 @@ from beholder.config import Config
 from beholder.errors import BeholderError, ConfigError, InvalidSample
 from beholder.inputs.image import Limits, decode
 from beholder.scoring.catalog import Catalog
-from beholder.scoring.spec import EncoderSpec, GraphFile, GraphSpec, ImageSpec
+from beholder.scoring.image import ImageSpec
+from beholder.scoring.spec import EncoderSpec, GraphFile, GraphSpec
 from beholder.taste.background import read_background
 from beholder.taste.prior import read_prior
 from beholder.taste.statistics import Embed

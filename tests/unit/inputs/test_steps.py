@@ -93,7 +93,7 @@ def test_a_jpeg_round_trip_equals_pillows(quality: int) -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(512, 512), (300, 200), (90, 400)])
 def test_the_steps_of_open_nsfw_equal_its_authors(width: int, height: int) -> None:
-    """Resize to 256 with the bilinear filter (columns first, as their Pillow did), a JPEG round trip, the middle 224."""
+    """Resize to 256 with the bilinear filter (columns first, as their Pillow), a JPEG round trip, the middle 224."""
     image = picture(width, height)
     file = io.BytesIO()
     columns = image.resize((256, height), resample=Image.Resampling.BILINEAR)
@@ -146,7 +146,11 @@ def test_what_a_step_leaves_unsaid_has_a_default() -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({}, "steps[1]: op: want one of resize, resize_shorter, shrink, crop, crop_square, jpeg, letterbox, got None"),
+        (
+            {},
+            "steps[1]: op: want one of decode_small, resize, resize_shorter, shrink, crop, crop_square, jpeg",
+        ),
+        ({"op": "decode_small", "room": 0.5}, "steps[1] (decode_small): room: want a number from 1 to 8, got 0.5"),
         ({"op": "resise"}, "got 'resise'; did you mean resize?"),
         ({"op": []}, "steps[1]: op: want one of"),
         (

@@ -14,8 +14,9 @@ from beholder.errors import InvalidSample, ScoringFailed
 from beholder.runtime.session import Session
 from beholder.scoring.asked import Graph
 from beholder.scoring.check import check_pixels, check_sample
+from beholder.scoring.image import ImageSpec
 from beholder.scoring.scorer import GraphScorer
-from beholder.scoring.spec import GraphFile, GraphSpec, ImageSpec, MapSpec, ScorerSpec
+from beholder.scoring.spec import GraphFile, GraphSpec, MapSpec, ScorerSpec
 from beholder.types import U8, Direction, EncodedImage, Kind, Label, Sample, Score, Tensor
 from fake_session import FakeSession
 
