@@ -14,15 +14,17 @@ from typing import Any
 import numpy as np
 
 import server_process
-from beholder.errors import ConfigError
+from beholder.errors import BeholderError, ConfigError
 from beholder.inputs.image import Limits, decode
 from beholder.inputs.steps import apply
 from beholder.runtime.device import choose_device
 from beholder.runtime.ort import CUDA_OPTIONS, PROVIDERS, import_onnxruntime
 from beholder.runtime.session import Device
 from beholder.scoring.asked import CANDIDATE, Graph
-from beholder.scoring.catalog import Catalog, load_catalog, shipped_models
+from beholder.scoring.catalog import load_catalog, shipped_models
 from beholder.scoring.load import Loaded, load_scorers
+from beholder.scoring.scorer import GraphScorer
+from beholder.scoring.spec import ScorerSpec
 from beholder.types import EncodedImage, Score, Tensor
 from beholder.v1 import scoring_service_pb2 as pb
 from bench.closed_loop import closed_loop, quantiles_ms
@@ -59,6 +61,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make gpu-check", description=__doc__)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--device-id", type=int, default=0)
+    parser.add_argument("--scorers", default="", help="names; empty: all that were exported")
     parser.add_argument("--images", type=Path, default=REPO / "tests" / "assets", help="folder of pictures")
     parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement")
     parser.add_argument("--small", action="store_true", help="few images, small batches, short measurements")
@@ -93,7 +96,8 @@ def raw_session(graph: Graph, device: Device, **entries: str) -> Any:
         options.add_session_config_entry(f"session.{key}", value)
     cuda = CUDA_OPTIONS | {"device_id": str(device.id)} | dict(graph.spec.graph.options["cuda"])
     provider = (PROVIDERS[device.kind], cuda if device.kind == "cuda" else {})
-    path = graph.spec.graph.file_for(device.kind).path
+    drawing = graph.spec.map if graph.draws and isinstance(graph.spec, ScorerSpec) else None
+    path = drawing.file.path if drawing else graph.spec.graph.file_for(device.kind).path
     return onnxruntime.InferenceSession(str(path), options, providers=[provider], enable_fallback=0)
 
 
@@ -111,20 +115,37 @@ def prepare(graph: Graph, pictures: Sequence[bytes]) -> dict[str, Tensor]:
     return {role: np.stack(pixels if role == CANDIDATE else [pixels[0]] * len(pixels)) for role in graph.roles}
 
 
-def check_scores(loaded: Loaded, on_cpu: Loaded, batches: Sequence[Sequence[bytes]], report: Report) -> None:
-    """Compare every scorer's scores on the device with those on the CPU."""
-    for name, scorer in loaded.scorers.items():
-        worst, count = 0.0, 0
-        for pictures in batches:
-            inputs = prepare(scorer.graph, pictures)
-            there = scorer.scores(scorer.graph.session.run(inputs))
-            here = on_cpu.scorers[name].scores(on_cpu.scorers[name].graph.session.run(inputs))
-            for one, other in zip(there, here, strict=True):
-                valid = isinstance(one, Score) and isinstance(other, Score)
-                worst = max(worst, abs(one.value - other.value)) if valid else float("inf")
-                count += 1
-        limit = TOLERANCES.get(name, TOLERANCE)
-        report.check(f"{name} scores as on the CPU", worst <= limit, f"at most {worst:.2g} apart on {count} images")
+def side_of(graph: Graph, side_px: int) -> int:
+    """Return the side of square images that a graph takes, as near to the one wanted as may be."""
+    return max(graph.image.min_side_px, min(side_px, graph.image.max_side_px or side_px))
+
+
+def check_scores(loaded: Loaded, on_cpu: Loaded, folder: Path, side_px: int, count: int, report: Report) -> None:
+    """Compare every scorer's scores on the device with those on the CPU, on batches of one shape after another."""
+    pairs = [(scorer, on_cpu.scorers[name]) for name, scorer in loaded.scorers.items()]
+    pairs += [(scorer, on_cpu.drawing[name]) for name, scorer in loaded.drawing.items()]
+    for scorer, reference in pairs:
+        name, side = scorer.graph.name if scorer.draws else scorer.spec.name, side_of(scorer.graph, side_px)
+        batches = list(zip(*(jpegs(folder, side, count, quality) for quality in QUALITIES), strict=True))
+        try:
+            worst = max(apart(scorer, reference, pictures) for pictures in batches)
+        except BeholderError as error:
+            report.check(f"{name} scores as on the CPU", False, error.message)
+            continue
+        limit, found = TOLERANCES.get(scorer.spec.name, TOLERANCE), len(batches) * len(QUALITIES)
+        report.check(f"{name} scores as on the CPU", worst <= limit, f"at most {worst:.2g} apart on {found} images")
+
+
+def apart(scorer: GraphScorer, on_cpu: GraphScorer, pictures: Sequence[bytes]) -> float:
+    """Return how far the scores of a batch are from those on the CPU, at most; inf where one is no score."""
+    inputs = prepare(scorer.graph, pictures)
+    size_px = inputs[CANDIDATE].shape[1:3]
+    there, here = (its.scores(its.graph.session.run(inputs), size_px) for its in (scorer, on_cpu))
+    worst = 0.0
+    for one, other in zip(there, here, strict=True):
+        valid = isinstance(one, Score) and isinstance(other, Score)
+        worst = max(worst, abs(one.value - other.value)) if valid else float("inf")
+    return worst
 
 
 def rate(run: Any, rows: int, seconds: float) -> float:
@@ -137,12 +158,16 @@ def rate(run: Any, rows: int, seconds: float) -> float:
     return rows * runs / elapsed_s
 
 
-def show_rates(loaded: Loaded, device: Device, picture: bytes, sizes: Sequence[int], seconds: float) -> None:
+def show_rates(
+    loaded: Loaded, device: Device, folder: Path, side_px: int, sizes: Sequence[int], seconds: float
+) -> None:
     """Print rows per second by batch size: the raw session with its tensors in place, and ours with their copies."""
     print(f"\n{'rows per second':24} {'batch':>6} {'raw':>10} {'ours':>10} {'ratio':>7}")
     for name, graph in loaded.graphs.items():
+        if graph.draws:
+            continue
         session = raw_session(graph, device)
-        one = prepare(graph, [picture])
+        one = prepare(graph, jpegs(folder, side_of(graph, side_px), 1))
         for rows in sizes:
             inputs = {role: np.repeat(tensor, rows, axis=0) for role, tensor in one.items()}
             binding = session.io_binding()
@@ -156,13 +181,13 @@ def show_rates(loaded: Loaded, device: Device, picture: bytes, sizes: Sequence[i
             print(f"{name:24} {rows:6} {raw:10.1f} {ours:10.1f} {ours / raw:7.2f}", flush=True)
 
 
-def show_service(catalog: Catalog, device: Device, pictures: Sequence[bytes], seconds: float) -> None:
+def show_service(loaded: Loaded, device: Device, pictures: Sequence[bytes], seconds: float) -> None:
     """Print requests per second of a server on the device, for one image and for 16 in a request."""
     print(f"\n{'service':24} {'images':>6} {'per s':>10} {'p50 ms':>10} {'p99 ms':>7}")
     server = server_process.start(device=device.kind, device_id=device.id, cache_mb=0)
     try:
-        for name, spec in catalog.scorers.items():
-            if spec.needs_reference or not spec.graph.file.path.exists():
+        for name, scorer in loaded.scorers.items():
+            if scorer.spec.needs_reference:
                 continue
             for images in (1, 16):
                 samples = [{"candidate": {"encoded": pictures[place % len(pictures)]}} for place in range(images)]
@@ -186,17 +211,16 @@ def main() -> int:
         report.check(f"{options.device} can be had", False, error.message)
         return 1
     print(f"ONNX Runtime {onnxruntime.__version__}, {device.kind} {device.id}")
-    loaded, on_cpu = (load_scorers(catalog, [], where, 0) for where in (device, Device("cpu", 0, 1)))
+    names = options.scorers.split(",") if options.scorers else []
+    loaded, on_cpu = (load_scorers(catalog, names, where, 0) for where in (device, Device("cpu", 0, 1)))
     for name, what in loaded.missing.items():
         report.check(f"{name} is exported", not catalog.scorers[name].default, what)
     side, count = (96, 2) if options.small else (256, 8)
-    batches = [
-        list(pictures) for pictures in zip(*(jpegs(options.images, side, count, q) for q in QUALITIES), strict=True)
-    ]
     check_providers(loaded, device, report)
-    check_scores(loaded, on_cpu, batches, report)
-    show_rates(loaded, device, batches[0][0], (1, 4) if options.small else (1, 2, 4, 8, 16, 32, 64, 128), seconds)
-    show_service(catalog, device, jpegs(options.images, 512, 8), seconds)
+    check_scores(loaded, on_cpu, options.images, side, count, report)
+    sizes = (1, 4) if options.small else (1, 2, 4, 8, 16, 32, 64, 128)
+    show_rates(loaded, device, options.images, side, sizes, seconds)
+    show_service(loaded, device, jpegs(options.images, 512, 8), seconds)
     print(f"\n{report.failures} checks failed" if report.failures else "\nall checks hold")
     return 1 if report.failures else 0
 

@@ -20,6 +20,7 @@ from server_process import environment
 
 MANY = 16
 """Images in each request of one of the ways."""
+LEAST_S = 0.4
 WARM_UP = 0.4
 """Of the time of a measurement."""
 START_S = 40.0
@@ -95,7 +96,8 @@ def _ask(report: Report, server: Server, plain: Mix, asking: Asking, row: Row) -
     mix = Mix(plain.asks, plain.pictures, samples=asking.samples, repeated=asking.repeated)
     callers = max(1, min(4, cores() // 4))
     with Fleet(server.address, mix, processes=callers, is_stream=asking.way.is_stream) as fleet:
-        served = measure(fleet, server, asking.way, WARM_UP * report.seconds, report.seconds)
+        seconds = max(LEAST_S, report.seconds)
+        served = measure(fleet, server, asking.way, WARM_UP * seconds, seconds)
     row.per_s = served.rate * asking.samples
     row.ms, row.p99_ms = (served.latency.percentile_s(place) * 1e3 for place in (50, 99))
     row.more |= {

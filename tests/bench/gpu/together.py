@@ -133,7 +133,7 @@ def measure_held(report: Report, subject: Subject, device: Device, rows: int) ->
 
 def _spins(once: Callable[[], object], seconds: float) -> float:
     """Count turns per second of a loop in Python, while another thread runs a function over and over."""
-    ends, done = time.perf_counter() + seconds, 0
+    ends, done = time.perf_counter() + seconds, 1
 
     def work() -> None:
         while time.perf_counter() < ends:
