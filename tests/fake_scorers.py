@@ -12,6 +12,7 @@ from PIL import Image
 from beholder.clock import monotonic
 from beholder.config import Config
 from beholder.engine.engine import Engine
+from beholder.inputs.steps import Step
 from beholder.metrics import Metrics
 from beholder.scoring.asked import Graph
 from beholder.scoring.catalog import Catalog
@@ -95,9 +96,9 @@ class House:
         self.loaded.drawing[name] = dataclasses.replace(scorer, graph=graph, draws=drawing)
         return session
 
-    def add_encoder(self, name: str, run: Run, rows: int = 8) -> HeldSession:
+    def add_encoder(self, name: str, run: Run, rows: int = 8, steps: tuple[Step, ...] = ()) -> HeldSession:
         session = HeldSession(run)
-        spec = EncoderSpec(name, 1, "", "MIT", Path(), True, _graph_spec(rows), ImageSpec((), 1, None), ())
+        spec = EncoderSpec(name, 1, "", "MIT", Path(), True, _graph_spec(rows), ImageSpec(steps, 1, None), ())
         self.catalog.encoders[name] = spec
         self.loaded.graphs[name] = Graph(name, 1, spec, session, ("candidate",), rows)
         return session

@@ -1,12 +1,14 @@
 """The engine with real threads and fake sessions: who is answered, once, whatever happens to the others."""
 
 import contextlib
+import io
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from beholder.engine.engine import Engine
 from beholder.engine.job import Job
@@ -19,6 +21,8 @@ from beholder.errors import (
     ScoringFailed,
     Unavailable,
 )
+from beholder.inputs.image import Limits, decode
+from beholder.inputs.steps import apply, parse_steps
 from beholder.types import EncodedImage, Kind, Outcome, Priority, RawImage, Sample, SampleResult, Score, Tensor
 from fake_scorers import (
     HeldSession,
@@ -32,6 +36,7 @@ from fake_scorers import (
 )
 
 WAIT_S = 20.0
+LIMITS = Limits(2**24, 10**7)
 
 
 @pytest.fixture
@@ -61,6 +66,12 @@ def ask(engine: Engine, samples: list[Sample], *names: str) -> list[dict[str, Ou
 def value(outcome: Outcome) -> float:
     assert isinstance(outcome, Score), outcome
     return outcome.value
+
+
+def contrast(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Embed a row as the deviation of its bytes and 1."""
+    deviation = inputs["candidate"].std(axis=(1, 2, 3), dtype=np.float32)
+    return {"embedding": np.stack([deviation, np.ones_like(deviation)], axis=1)}
 
 
 def hold(session: HeldSession) -> None:
@@ -97,6 +108,29 @@ def test_five_heads_on_one_image_run_the_encoder_once_and_decode_once(house: Hou
     assert {name: value(outcome) for name, outcome in result.items()} == dict.fromkeys(heads, 70.0)
     assert encoder.batches == [1]
     assert house.sample_count("beholder_stage_duration_seconds_count", stage="decode", graph="") == 1
+
+
+def test_who_wants_a_small_jpeg_shares_neither_pixels_nor_cache_with_who_wants_all_of_it(house: House) -> None:
+    """Each has the score that it has alone, first and from the cache; a broken file is broken for both."""
+    resize = {"op": "resize", "size_px": [16, 16], "filter": "lanczos"}
+    steps = {"whole": parse_steps([resize]), "small": parse_steps([{"op": "decode_small"}, resize])}
+    for name, its in steps.items():
+        house.add_encoder(f"encoder-{name}", contrast, steps=its)
+        house.add_head(name, f"encoder-{name}", first_of_embedding)
+    noise = np.random.default_rng(1).integers(0, 256, (200, 160, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, "JPEG", quality=95)
+    image = EncodedImage(file.getvalue())
+    rows = {name: apply(its, decode(image, LIMITS, "", its))[None] for name, its in steps.items()}
+    alone = {name: float(contrast({"candidate": row})["embedding"][0, 0]) for name, row in rows.items()}
+    assert alone["whole"] != alone["small"]
+    with running(house) as engine:
+        for names in (("whole", "small"), ("small", "whole"), ("small",), ("whole",)):
+            (result,) = ask(engine, [Sample(image)], *names)
+            assert {name: value(outcome) for name, outcome in result.items()} == {name: alone[name] for name in names}
+        assert house.sample_count("beholder_stage_duration_seconds_count", stage="decode", graph="") == 2
+        (broken,) = ask(engine, [Sample(EncodedImage(image.data[:-2000]))], "small", "whole")
+    assert [type(outcome) for outcome in broken.values()] == [InvalidSample] * 2
 
 
 def test_an_image_that_many_samples_share_is_decoded_once(house: House) -> None:

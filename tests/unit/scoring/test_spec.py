@@ -22,6 +22,9 @@ def scorer(folder: Path) -> ScorerSpec:
     return spec
 
 
+SMALL = [{"op": "decode_small"}, {"op": "resize", "size_px": [2, 2], "filter": "box"}]
+
+
 def test_a_scorer_says_what_it_is(tmp_path: Path) -> None:
     spec = scorer(
         write_scorer(tmp_path, "sharp", kind="FIDELITY", direction="LOWER_IS_BETTER", range=[-1, 2.5], version=3)
@@ -168,6 +171,9 @@ def test_a_card_is_read_when_it_is_asked_for(tmp_path: Path) -> None:
             {"tables": {"image": {"steps": [CROP]}, "map": {"sha256": SHA, "high": 1, "meaning": "error"}}},
             "map: want none, for what is scored is not the image as it was sent",
         ),
+        ({"kind": "FIDELITY", "tables": {"image": {"steps": SMALL}}}, "image: want no decode_small for pairs"),
+        ({"tables": {"image": {"steps": SMALL, "max_mpx": 1}}}, "steps: want no decode_small with limits of size"),
+        ({"tables": {"image": {"steps": SMALL[::-1]}}}, r"scorer.toml: \[image\]: steps: decode_small comes first"),
         ({"tables": {"map": {"sha256": SHA, "high": 0, "meaning": "error"}}}, "high: want more than 0, got 0.0"),
         ({"tables": {"map": {"sha256": SHA, "high": 1}}}, r"\[map\]: meaning is missing"),
         ({"tables": {"image": {"steps": [{"op": "twirl"}]}}}, r"scorer.toml: \[image\]: .*twirl"),
