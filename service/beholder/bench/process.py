@@ -34,11 +34,11 @@ class NotServing(BeholderError):
 
 @dataclass(frozen=True)
 class Spent:
-    """Processor seconds of a process.
+    """Processor seconds of a server's processes.
 
     Attributes:
         whole_s: of all threads.
-        loop_s: of its first thread, which runs the event loop.
+        loop_s: of their first threads, which run the event loops.
         wire_s: of the threads that gRPC names, none of which runs Python.
     """
 
@@ -49,42 +49,61 @@ class Spent:
 
 @dataclass(frozen=True)
 class Reading:
-    """What the threads of a process have spent since they began.
+    """What the threads of a process, and of those that it started, have spent since they began.
 
     Attributes:
+        pids: of the processes; each is also its first thread's number.
         names: thread -> its name.
         cpu_s: thread -> processor seconds.
     """
 
-    pid: int
+    pids: tuple[int, ...]
     names: Mapping[int, str]
     cpu_s: Mapping[int, float]
 
     def since(self, before: "Reading") -> Spent:
         """Return what was spent between two readings; threads that ended in between are not in it."""
         grown = {number: cpu_s - before.cpu_s.get(number, 0.0) for number, cpu_s in self.cpu_s.items()}
-        wire_s = sum(cpu_s for number, cpu_s in grown.items() if self.names[number] != self.names[self.pid])
-        return Spent(sum(grown.values()), grown[self.pid], wire_s)
+        plain = {self.names[pid] for pid in self.pids}
+        wire_s = sum(cpu_s for number, cpu_s in grown.items() if self.names[number] not in plain)
+        return Spent(sum(grown.values()), sum(grown[pid] for pid in self.pids), wire_s)
 
 
 def read_threads(pid: int, folder: Path = Path("/proc")) -> Reading:
-    """Read what the threads of a process have spent.
+    """Read what the threads of a process, and of those that it started, have spent.
 
     Raises:
         NotServing: it has ended, or the system has no /proc as Linux has.
     """
-    names, cpu_s = dict[int, str](), dict[int, float]()
-    try:
-        tasks = list((folder / str(pid) / "task").iterdir())
-    except OSError as error:
-        raise NotServing(f"can't read what the server spends, as Linux tells it: {error}") from error
-    for task in tasks:
-        with contextlib.suppress(OSError, ValueError, IndexError):  # it ended meanwhile
-            ns, name = int((task / "schedstat").read_text().split()[0]), (task / "comm").read_text().strip()
-            cpu_s[int(task.name)], names[int(task.name)] = ns / NS, name
+    pids, names, cpu_s = list[int](), dict[int, str](), dict[int, float]()
+    for one in _family(pid, folder):
+        try:
+            tasks = list((folder / str(one) / "task").iterdir())
+        except OSError as error:
+            if one != pid:  # it ended meanwhile
+                continue
+            raise NotServing(f"can't read what the server spends, as Linux tells it: {error}") from error
+        for task in tasks:
+            with contextlib.suppress(OSError, ValueError, IndexError):  # it ended meanwhile
+                ns, name = int((task / "schedstat").read_text().split()[0]), (task / "comm").read_text().strip()
+                cpu_s[int(task.name)], names[int(task.name)] = ns / NS, name
+        pids += [one] if one in cpu_s else []
     if pid not in cpu_s:
         raise NotServing(f"can't read what the server spends: {folder / str(pid)} does not tell it as Linux does")
-    return Reading(pid, names, cpu_s)
+    return Reading(tuple(pids), names, cpu_s)
+
+
+def _family(pid: int, folder: Path) -> list[int]:
+    """Return a process and those that it started, and so on."""
+    children: dict[int, list[int]] = {}
+    for stat in folder.glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):  # it ended meanwhile
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(stat.parent.name))
+    found = [pid]
+    for one in found:
+        found += children.get(one, [])
+    return found
 
 
 class Server:
@@ -128,7 +147,7 @@ class Server:
         return self._process.pid
 
     def threads(self) -> Reading:
-        """Return what its threads have spent since they began."""
+        """Return what its threads, and those of the processes that it started, have spent since they began."""
         return read_threads(self.pid)
 
     def _await_serving(self) -> None:
