@@ -43,12 +43,14 @@ def stream(client: Client, images: Sequence[ImageLike]) -> None:
 def measure(address: str, pid: int, asks: Asks, images: Sequence[ImageLike]) -> dict[str, tuple[float, float, float]]:
     """Return way -> microseconds of one request: client's processor, server's processor, wall; medians over rounds."""
     with Client(address) as inline, Client(address, shm=True, shm_mb=SHM_MB) as lent:
-        ways = {"bytes": inline, "shm": lent}
+        ways = {"bytes": (inline, images), "shm": (lent, images)}
+        if isinstance(images[0], np.ndarray):
+            ways["drawn there"] = lent, _drawn(lent, images)
         seen: dict[str, list[tuple[float, float, float]]] = {way: [] for way in ways}
         for number in range(ROUNDS + 1):
             for way in sorted(ways, reverse=bool(number % 2)):
                 before = _clocks(pid)
-                asks(ways[way], images)
+                asks(*ways[way])
                 spent = [after - then for after, then in zip(_clocks(pid), before, strict=True)]
                 if number:
                     seen[way].append((spent[0], spent[1], spent[2]))
@@ -108,6 +110,17 @@ def main() -> None:
 
 def _pictures(side_px: int, form: Callable[[np.ndarray], ImageLike]) -> list[ImageLike]:
     return [form(made_picture(side_px, side_px, seed)) for seed in range(8)]
+
+
+def _drawn(client: Client, images: Sequence[ImageLike]) -> list[ImageLike]:
+    """Return the images as a caller has them who draws where the server reads."""
+    drawn: dict[int, np.ndarray] = {}
+    for image in images:
+        if id(image) not in drawn:
+            assert isinstance(image, np.ndarray)
+            drawn[id(image)] = client.canvas(*image.shape[:2])
+            drawn[id(image)][:] = image
+    return [drawn[id(image)] for image in images]
 
 
 def _clocks(pid: int) -> tuple[float, float, float]:

@@ -144,6 +144,39 @@ def test_a_command_shares_too(
     assert said == pytest.approx(inline.score(FILE, scorers="sharpness")[0]["sharpness"].value, rel=1e-6)
 
 
+def test_what_is_drawn_where_the_server_reads_is_not_copied(client: Client, inline: Client) -> None:
+    expected = values(inline.score([RAW, OTHER, RAW[64:]], scorers="sharpness"))
+    canvas = client.canvas(256, 256)
+    lease = client._shared._lease
+    assert lease
+    taken = dict(lease._room._taken)
+    canvas[:] = RAW
+    assert values(client.score([canvas, canvas[64:]], scorers="sharpness")) == [expected[0], expected[2]]
+    part, canvas[:] = canvas[64:], OTHER
+    [(_, streamed)] = client.score_stream([canvas], scorers="sharpness")
+    assert values([streamed]) == [expected[1]]
+    assert lease._room._taken == taken  # nothing else was written
+    del canvas
+    assert lease.canvas(1, 1) is not None
+    assert taken.keys() <= lease._room._taken.keys()  # a part still refers to it
+    assert (part == OTHER[64:]).all()
+    del part
+    assert lease.write(np.zeros((4 * MIB, 1, 1), np.uint8)) == 0
+
+
+def test_a_canvas_is_an_ordinary_array_where_nothing_is_lent(client: Client, inline: Client) -> None:
+    drawn = [inline.canvas(256, 256), client.canvas(2048, 2048)[:256, :256]]
+    for canvas in drawn:
+        canvas[:] = RAW
+    assert values(client.score(drawn, scorers="sharpness")) == 2 * values(inline.score(RAW, scorers="sharpness"))
+
+    async def asked(address: str) -> tuple[int, ...]:
+        async with AsyncClient(address, shm=True) as asynchronous:
+            return (await asynchronous.canvas(2, 3)).shape
+
+    assert asyncio.run(asked("127.0.0.1:1")) == (2, 3, 3)
+
+
 def test_what_finds_no_room_is_sent(ours: ServerProcess, inline: Client) -> None:
     many = [pixels(seed) for seed in range(12)]
     with Client(ours.address, shm=True, shm_mb=1) as client:

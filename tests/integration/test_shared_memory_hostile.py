@@ -39,9 +39,11 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ours(start_server: StartServer, path: Path) -> ServerProcess:
-    """Return a server that lends little."""
-    return start_server(scorers="sharpness", shm=path, shm_mb=LENT_MB, max_message_mb=4)
+def ours(start_server: StartServer, path: Path) -> Iterator[ServerProcess]:
+    """Return a server that lends little, and has nothing to complain of at the end."""
+    server = start_server(scorers="sharpness", shm=path, shm_mb=LENT_MB, max_message_mb=4)
+    yield server
+    assert "Traceback" not in server.log.read_text(encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)

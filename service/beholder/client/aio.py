@@ -26,7 +26,7 @@ from beholder.client.shared import Parcel, Shared, ask_server
 from beholder.client.stream import Stream
 from beholder.client.taste_calls import TasteCall
 from beholder.clock import Clock, monotonic
-from beholder.types import Normalisation, Priority
+from beholder.types import U8, Normalisation, Priority
 from beholder.v1 import scorer_service_pb2_grpc, scoring_service_pb2_grpc, taste_service_pb2_grpc
 
 Q = TypeVar("Q")
@@ -150,6 +150,10 @@ class AsyncClient:
     def shares_memory(self) -> bool:
         """Whether the server lends memory for images just now; it is asked for at the first call that has any."""
         return self._shared.is_lent
+
+    async def canvas(self, height_px: int, width_px: int) -> U8:
+        """Return pixels (H, W, 3) from where they need not be copied to be shared; see `Client.canvas`."""
+        return await asyncio.to_thread(self._shared.canvas, height_px, width_px)
 
     async def close(self) -> None:
         """Close the connection and cancel calls under way."""

@@ -7,12 +7,9 @@ Rules:
 """
 
 import logging
-import mmap
 import os
-import socket
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -22,65 +19,18 @@ from google.protobuf.message import Message
 
 from beholder.client import wire
 from beholder.client.channel import Options
-from beholder.client.room import Room
+from beholder.client.region import ANSWER_S, Lease, borrow
 from beholder.clock import Clock
 from beholder.config import MIB
 from beholder.errors import BeholderError, ConfigError, Unavailable
-from beholder.lease import MAX_PACKET_BYTES, Offer, answer_from, packet_socket, wish_to
 from beholder.types import U8, EncodedImage, Image
 from beholder.v1 import samples_pb2, scorer_service_pb2, scorer_service_pb2_grpc
 
 log = logging.getLogger(__name__)
-ANSWER_S = 1.0
-"""How long a server may take to lend."""
 RETRY_S = 1.0
 WORTH_BYTES = 2**17
 """Smaller images are sent as bytes: they cost no more, and often less."""
 ServerInfo = scorer_service_pb2.GetServerResponse
-
-
-class Lease:
-    """A region that is ours while its connection is open; thread-safe."""
-
-    def __init__(self, connection: socket.socket, offer: Offer, fd: int) -> None:
-        self.token, self._connection = offer.token, connection
-        self._pixels: U8 = np.frombuffer(mmap.mmap(fd, offer.size_bytes), np.uint8)
-        self._room, self._lock = Room(offer.size_bytes), threading.Lock()
-        self._given_back: deque[int] = deque()
-        connection.setblocking(False)
-
-    @property
-    def is_good(self) -> bool:
-        """Whether the server still holds its end."""
-        try:
-            return bool(self._connection.recv(1, socket.MSG_PEEK))
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-
-    def write(self, data: "bytes | U8") -> int | None:
-        """Copy a file, or pixels (H, W, 3), into the region; return where, None where there is no room."""
-        source = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data
-        with self._lock:
-            while self._given_back:
-                self._room.give_back(self._given_back.popleft())
-            start = self._room.take(source.size)
-        if start is not None:
-            self._pixels[start : start + source.size].reshape(source.shape)[...] = source
-        return start
-
-    def read(self, start: int, size_bytes: int) -> bytes:
-        """Return what was written; whether the server is there or not."""
-        return self._pixels[start : start + size_bytes].tobytes()
-
-    def give_back(self, start: int) -> None:
-        """Let the place be written anew; takes no lock, so that the garbage collector may call it at any moment."""
-        self._given_back.append(start)
-
-    def close(self) -> None:
-        """End it; the memory goes when nothing reads it any more."""
-        self._connection.close()
 
 
 class Parcel:
@@ -94,6 +44,7 @@ class Parcel:
         self._find = lease
         self._lease: Lease | None = None
         self._written: dict[int, tuple[object, int]] = {}
+        self._taken: list[int] = []
         self.written_bytes = 0
 
     def image_to(self, image: Image) -> samples_pb2.Image:
@@ -105,10 +56,10 @@ class Parcel:
         data = image.data if isinstance(image, EncodedImage) else image.pixels
         if id(data) not in self._written:
             size_bytes = len(data) if isinstance(data, bytes) else data.nbytes
-            start = self._lease.write(data) if size_bytes >= WORTH_BYTES else None
+            start = self._place(self._lease, data) if size_bytes >= WORTH_BYTES else None
             if start is None:
                 return wire.image_to(image)
-            self._written[id(data)] = data, start  # held, so that its id stays its own
+            self._written[id(data)] = data, start  # held, so that its id and its place stay its own
             self.written_bytes += size_bytes
         return wire.shared_to(image, self._lease.token, self._written[id(data)][1])
 
@@ -124,11 +75,19 @@ class Parcel:
 
     def close(self) -> None:
         """Let the places be written anew: the call is over."""
-        lease, written = self._lease, self._written
-        self._find, self._lease, self._written = None, None, {}
+        lease, taken = self._lease, self._taken
+        self._find, self._lease, self._written, self._taken = None, None, {}, []
         if lease is not None:
-            for _, start in written.values():
+            for start in taken:
                 lease.give_back(start)
+
+    def _place(self, lease: Lease, data: "bytes | U8") -> int | None:
+        start = lease.place_of(data)
+        if start is None:
+            start = lease.write(data)
+            if start is not None:
+                self._taken.append(start)
+        return start
 
     def __del__(self) -> None:
         self.close()  # of a call that was never made
@@ -194,6 +153,12 @@ class Shared:
         """Return what one call's images are sent by; it takes what is lent now, and never blocks."""
         return Parcel(lambda: self._lease if os.getpid() == self._process else None)
 
+    def canvas(self, height_px: int, width_px: int) -> U8:
+        """Return pixels (H, W, 3) in lent memory, else in this process's own; may block as `lease` does."""
+        lease = self.lease()
+        pixels = lease.canvas(height_px, width_px) if lease else None
+        return np.empty((height_px, width_px, 3), np.uint8) if pixels is None else pixels
+
     def close(self) -> None:
         """Give it back."""
         with self._lock:
@@ -207,39 +172,13 @@ class Shared:
             if not told.HasField("shared_memory"):
                 raise Unavailable("the server lends none: start it with BEHOLDER_SHM=PATH")
             path = self._path or told.shared_memory.socket
-            return _borrow(path, self._size_bytes, told.shared_memory.server_id)
-        except (OSError, BeholderError) as error:
+            return borrow(path, self._size_bytes, told.shared_memory.server_id)
+        except (OSError, ValueError, OverflowError, BeholderError) as error:
             reason = str(error)
         if reason != self._told:
             self._told = reason
             log.warning("no memory is shared, images are sent as bytes: %s", reason)
         return None
-
-
-def _borrow(path: str, size_bytes: int, server_id: bytes) -> Lease:
-    import fcntl  # here, for systems that have none and don't ask
-
-    connection = packet_socket()
-    try:
-        connection.settimeout(ANSWER_S)
-        connection.connect(path)
-        connection.send(wish_to(size_bytes))
-        packet, fds, _, _ = socket.recv_fds(connection, MAX_PACKET_BYTES, 1)
-        try:
-            offer = answer_from(packet)
-            if isinstance(offer, str):
-                raise Unavailable(f"{path}: {offer}")
-            if offer.server_id != server_id:
-                raise Unavailable(f"{path} is the socket of another server than the one that is asked")
-            if not fds or not fcntl.fcntl(fds[0], fcntl.F_GET_SEALS) & fcntl.F_SEAL_SHRINK:
-                raise Unavailable(f"{path} gives memory that could shrink while it is written to")
-            return Lease(connection, offer, fds[0])
-        finally:
-            for fd in fds:
-                os.close(fd)
-    except BaseException:
-        connection.close()
-        raise
 
 
 def ask_server(

@@ -25,7 +25,7 @@ from beholder.client.sync_stream import run_stream
 from beholder.client.taste_calls import TasteCall
 from beholder.client.tastes import Tastes
 from beholder.clock import Clock, monotonic
-from beholder.types import Normalisation, Priority
+from beholder.types import U8, Normalisation, Priority
 from beholder.v1 import scorer_service_pb2_grpc, scoring_service_pb2_grpc, taste_service_pb2_grpc
 
 Q = TypeVar("Q")
@@ -228,6 +228,14 @@ class Client:
     def shares_memory(self) -> bool:
         """Whether the server lends memory for images just now; it is asked for at the first call that has any."""
         return self._shared.is_lent
+
+    def canvas(self, height_px: int, width_px: int) -> U8:
+        """Return pixels (H, W, 3), not yet drawn, from where they need not be copied to be shared.
+
+        Ask for scores of them as of any array; they may be drawn anew once the answer is there. The place is free again
+        when nothing refers to them. Where no memory is lent they are an ordinary array.
+        """
+        return self._shared.canvas(height_px, width_px)
 
     def close(self) -> None:
         """Close the connection and cancel calls under way."""
