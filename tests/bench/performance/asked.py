@@ -72,5 +72,9 @@ class Part(ABC):
         """Measure, and return what was seen in each round."""
 
     @abstractmethod
+    def short(self, found: Json) -> Iterator[tuple[str, str, str]]:
+        """Yield rows for the top of the page: what, what was found, what is wanted."""
+
+    @abstractmethod
     def told(self, found: Json) -> Iterator[str]:
         """Yield paragraphs and tables of Markdown about what `measure` returned."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.performance.asked import Json
 from bench.performance.parts.all import PARTS
+from bench.scorer_report import table
 from server_process import REPO
 
 KEPT, PAGE = REPO / "docs" / "throughput.json", REPO / "docs" / "throughput.md"
@@ -39,7 +40,8 @@ def write(kept: Mapping[str, Json], path: Path) -> None:
 
 def page(kept: Mapping[str, Json]) -> str:
     """Return the page."""
-    return "\n\n".join((HEAD.rstrip("\n"), *_parts(kept))) + "\n"
+    rows = [row for name, part in PARTS.items() if name in kept for row in part.short(kept[name]["found"])]
+    return "\n\n".join((HEAD.rstrip("\n"), *table(("", "found", "wanted"), rows), *_parts(kept))) + "\n"
 
 
 def _parts(kept: Mapping[str, Json]) -> Iterator[str]:

@@ -30,6 +30,12 @@ class Cache(Part):
             found[scorer] = in_turn(entrants, asked)
         return found
 
+    def short(self, found: Json) -> Iterator[tuple[str, str, str]]:
+        """Tell the factors of repeated images."""
+        for scorer, ways in found.items():
+            rate, cpu = (cell(ratio(ways[REPEATED], ways[OFF], key)) for key in ("per_s", "server_ms"))
+            yield f"`{scorer}`, all images repeated over no cache", f"{rate} times the rate, {cpu} times the CPU", ""
+
     def told(self, found: Json) -> Iterator[str]:
         """Tell the factors."""
         yield f"{IN_FLIGHT} calls in flight; factors of each round against no cache. Callers are on the same cores."

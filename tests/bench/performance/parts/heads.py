@@ -52,6 +52,12 @@ class Heads(Part):
             ]
             return in_turn(entrants, asked)
 
+    def short(self, found: Json) -> Iterator[tuple[str, str, str]]:
+        """Tell the CPU of five over one."""
+        calls = max(IN_FLIGHT)
+        cpu = ratio(found[_name(FIVE, calls)], found[_name(ONE, calls)], "server_ms")
+        yield f"five heads over one, {calls} in flight", f"{cell(cpu)} times the CPU", ""
+
     def told(self, found: Json) -> Iterator[str]:
         """Tell what five cost over one."""
         yield (

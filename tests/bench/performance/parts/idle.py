@@ -38,14 +38,24 @@ class Idle(Part):
             threads = len(before.names)
         return {"stretches": stretches, "threads": threads}
 
+    def short(self, found: Json) -> Iterator[tuple[str, str, str]]:
+        """Tell the share of one core."""
+        yield "idle CPU", f"{_share(found):.2%} of one core", "under 0.5 %"
+
     def told(self, found: Json) -> Iterator[str]:
         """Tell the share of one core."""
         stretches = found["stretches"]
         whole_s = sum(one["seconds"] for one in stretches)
-        share = sum(one["cores"] * one["seconds"] for one in stretches) / whole_s
         each = cell(spread([one["cores"] * 100 for one in stretches]), 3)
         yield "All exported scorers, after a few seconds of work, a caller connected. Processor time over the wall's."
         yield from table(
             ("watched for", "% of one core", "in stretches", "threads"),
-            [(f"{whole_s:.0f} s", f"{share:.3%}".rstrip("%"), each, str(found["threads"]))],
+            [(f"{whole_s:.0f} s", f"{_share(found):.3%}".rstrip("%"), each, str(found["threads"]))],
         )
+
+
+def _share(found: Json) -> float:
+    """Return the part of one core over all stretches."""
+    stretches = found["stretches"]
+    whole_s: float = sum(one["seconds"] for one in stretches)
+    return sum(one["cores"] * one["seconds"] for one in stretches) / whole_s

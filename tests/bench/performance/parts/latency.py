@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from beholder.bench.process import Server
-from beholder.bench.ratio import spread
+from beholder.bench.ratio import Spread, spread
 from beholder.load.arrivals import InFlight
 from beholder.load.fleet import Fleet
 from bench.performance.asked import Asked, Json, Part
@@ -28,6 +28,11 @@ class Latency(Part):
         """Drive a server of each scorer."""
         return {scorer: self._scorer(scorer, asked) for scorer in asked.scorers}
 
+    def short(self, found: Json) -> Iterator[tuple[str, str, str]]:
+        """Tell p99 over the time of one call."""
+        for scorer, its in found.items():
+            yield f"`{scorer}`, p99 at {SHARE:.0%} of capacity over one call alone", cell(_times(its)), "under 3"
+
     def told(self, found: Json) -> Iterator[str]:
         """Tell p99 over the time of one call."""
         yield (
@@ -37,11 +42,9 @@ class Latency(Part):
         )
         rows = []
         for scorer, its in found.items():
-            p99s, alone = [one["p99_ms"] for one in its["open"]], [one["p50_ms"] for one in its["alone"]]
-            times = spread([p99 / p50 for p99, p50 in zip(p99s, alone, strict=True)])
             cells = [f"`{scorer}`", cell(over(its["alone"], "p50_ms"), 1), cell(over(its["capacity"], "per_s"), 1)]
             cells += [cell(over(its["open"], key), 1) for key in ("per_s", "p50_ms", "p99_ms")]
-            rows.append([*cells, cell(times), str(sum(one["sent"] for one in its["open"]))])
+            rows.append([*cells, cell(_times(its)), str(sum(one["sent"] for one in its["open"]))])
         head = ("", "one call, ms", "capacity per s", "open loop per s", "p50 ms", "p99 ms", "p99 ÷ one call", "calls")
         yield from table(head, rows)
         every = (one for its in found.values() for rounds in its.values() for one in rounds)
@@ -60,3 +63,8 @@ class Latency(Part):
                 rate = SHARE * found["capacity"][-1]["per_s"]
                 found["open"].append(answered(drive(fleet, server, poisson(rate, longer), longer), "open loop"))
         return found
+
+
+def _times(its: Json) -> Spread:
+    """Return p99 of the open loop over the median of one call alone."""
+    return spread([one["p99_ms"] / alone["p50_ms"] for one, alone in zip(its["open"], its["alone"], strict=True)])

@@ -11,7 +11,7 @@ from bench.performance.asked import Asked, Json, Part
 from bench.performance.words import cell, doubts
 from bench.scorer_report import table
 
-IN_FLIGHT = "1,8,32"
+IN_FLIGHT = (1, 8, 32)
 TIMEOUT_S = 3600.0
 
 
@@ -25,6 +25,13 @@ class Limit(Part):
         """Run the command."""
         return {scorer: self._bench(scorer, asked) for scorer in asked.scorers}
 
+    def short(self, found: Json) -> Iterator[tuple[str, str, str]]:
+        """Tell the ratios with the most calls in flight."""
+        for scorer, its in found.items():
+            for way in (one for one in its["service"] if one["in_flight"] == max(IN_FLIGHT)):
+                rate, cpu = (cell(way["ratio"][kind]) for kind in ("aside", "cpu"))
+                yield f"`{scorer}` over the limit, {way['name']}", f"{rate} in rate, {cpu} in CPU", "at least 0.95"
+
     def told(self, found: Json) -> Iterator[str]:
         """Tell the ratios, and where the difference goes."""
         yield (
@@ -37,11 +44,14 @@ class Limit(Part):
         for scorer, its in found.items():
             yield f"`{scorer}`: `{its['command']}`"
             yield from table(("", "per s", "rate", "callers aside", "CPU", "p50 ms", "p99 ms", "CPU ms"), _rows(its))
-            yield "\n".join([*(f"- {said}." for said in its["said"]), *doubts([its])])
+            most = f"{max(IN_FLIGHT)} in flight"
+            first, *others = its["said"]
+            said = [first, *(one for one in others if one.startswith(most))]
+            yield "\n".join([*(f"- {one}." for one in said), *doubts([its])])
 
     def _bench(self, scorer: str, asked: Asked) -> Json:
-        words = [f"-s {scorer} -i {asked.image} --in-flight {IN_FLIGHT} --stream --rounds {asked.rounds}"]
-        words += [f"--for {asked.seconds:g}s --warmup {asked.warmup_s:g}s"]
+        words = [f"-s {scorer} -i {asked.image} --in-flight {','.join(map(str, IN_FLIGHT))} --stream"]
+        words += [f"--rounds {asked.rounds} --for {asked.seconds:g}s --warmup {asked.warmup_s:g}s"]
         options = " ".join(words).split()
         with tempfile.TemporaryDirectory(prefix="beholder-") as folder:
             path = Path(folder) / "bench.json"

@@ -29,6 +29,13 @@ class Overload(Part):
         """Drive a server of each scorer."""
         return {scorer: self._scorer(scorer, asked) for scorer in asked.scorers}
 
+    def short(self, found: Json) -> Iterator[tuple[str, str, str]]:
+        """Tell the highest load."""
+        for scorer, its in found.items():
+            name = list(its["loads"])[-1]
+            plain, aside = (cell(spread(_shares(its, name, is_aside))) for is_aside in (False, True))
+            yield f"`{scorer}`, goodput at {name} over its peak", f"{plain}; callers aside {aside}", "at least 0.90"
+
     def told(self, found: Json) -> Iterator[str]:
         """Tell goodput over its peak."""
         yield (

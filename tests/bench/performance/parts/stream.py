@@ -35,6 +35,13 @@ class Stream(Part):
         cheap = _ways(CHEAP, replace(asked, image=CHEAP_IMAGE))
         return found | {f"`{CHEAP}`, {CHEAP_IMAGE}: next to no work": cheap}
 
+    def short(self, found: Json) -> Iterator[tuple[str, str, str]]:
+        """Tell a message of a stream over a call."""
+        for what, ways in found.items():
+            _, stream, *_ = ways.values()
+            rate, cpu = (cell(_factor(stream, ways[FIRST], key, 1.0)) for key in ("per_s", "server_ms"))
+            yield f"a message of a stream over a call, {what}", f"{rate} times the rate, {cpu} times the CPU", ""
+
     def told(self, found: Json) -> Iterator[str]:
         """Tell each way beside the first."""
         yield (

@@ -56,6 +56,12 @@ class PerfAnalyzer(Part):
             requests = told_between(before, scrape([server.metrics_address])).requests
         return {"scorer": scorer, "command": tool.said, "requests": requests, "counts": list(found.items())}
 
+    def short(self, found: Json) -> Iterator[tuple[str, str, str]]:
+        """Tell the errors."""
+        failed = sum(its for name, its in found["requests"].items() if name.split()[-1] != "OK")
+        said = f"{failed:.0f} of {sum(found['requests'].values()):.0f} requests"
+        yield f"errors under `perf_analyzer`, concurrency {CONCURRENCY[0]} to {CONCURRENCY[-1]}", said, "none"
+
     def told(self, found: Json) -> Iterator[str]:
         """Tell rates and latencies side by side, and all errors."""
         yield (
