@@ -21,7 +21,8 @@ from beholder.fronts.board import Board
 from beholder.fronts.control import Control
 from beholder.fronts.engines import Engines
 from beholder.fronts.host import Host
-from beholder.fronts.keeper import ENGINE, Keeper, Plan
+from beholder.fronts.keeper import Keeper, Plan
+from beholder.fronts.member import ENGINE
 from beholder.fronts.memory import Memory
 from beholder.metrics import Gathered, Metrics
 from beholder.runtime.device import choose_device

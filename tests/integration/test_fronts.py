@@ -169,6 +169,9 @@ def test_a_front_that_is_killed_comes_back_and_hurts_no_other(several: ServerPro
         name: one.pid for name, one in before.items() if name != "front-1"
     }
     assert total(several, "beholder_requests_total") >= counted
+    # Its own board and the memory of the fronts that are there: that of the one that ended is gone.
+    maps = Path(f"/proc/{before['engine-0'].pid}/maps")
+    until(lambda: maps.read_text().count("memfd:beholder") == 1 + FRONTS, several)
     until(lambda: not total(several, "beholder_in_flight_rows") + total(several, "beholder_queue_rows"), several)
 
 

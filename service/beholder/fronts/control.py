@@ -14,7 +14,7 @@ Said = tuple[str, Any, list[int]]
 """(what, with which value, descriptors)."""
 Order = Callable[[Any, list[int]], object]
 """Takes the value and the descriptors."""
-LINK, METRICS, DRAIN, STOP = "link", "metrics", "drain", "stop"
+START, LINK, METRICS, DRAIN, STOP = "start", "link", "metrics", "drain", "stop"
 """The parent's words."""
 DESCRIBED, READY, BUILT, SERVING, FAILED = "described", "ready", "built", "serving", "failed"
 """An engine's, an engine's, a front's, a front's, and anybody's who can't start."""

@@ -10,95 +10,26 @@ a signal handler may call, and is the only one who decides.
 """
 
 import logging
-import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
+from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any
 
 from beholder.clock import monotonic
 from beholder.errors import ConfigError
 from beholder.fronts import board, control
-from beholder.fronts.control import Control
-from beholder.fronts.memory import shared_file
+from beholder.fronts.member import ENDED, ENGINE, FRONT, Member, spawn
 from beholder.metrics import Families, counted, merged
 
 log = logging.getLogger(__name__)
 
-ENGINE, FRONT = "engine", "front"
-BOOT = (
-    "import signal, sys; [signal.signal(n, signal.SIG_IGN) for n in (signal.SIGINT, signal.SIGTERM)]; "
-    "sys.path[:] = sys.argv[3:]; from beholder.__main__ import member; member(int(sys.argv[2]))"
-)
-"""What a process runs; it finds this very package, and leaves signals to its parent."""
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.1, 30.0
 """Before a process is started again; each time doubled while it does not live for `STEADY_S`."""
 STEADY_S = 60.0
-ASK_S = 2.0
-"""How long /metrics waits for a process; one that does not answer is left out."""
-ENDED, STOP, AGAIN, OVERDUE = "ended", "stop", "again", "overdue"
-
-
-@dataclass(frozen=True)
-class Start:
-    """What a process is told first.
-
-    Attributes:
-        about: what it needs for its role, by the parent's own plan.
-    """
-
-    role: str
-    number: int
-    about: Any
-
-
-@dataclass(eq=False)
-class Member:
-    """A process, as its parent knows it.
-
-    Attributes:
-        memory: descriptor of its memory or board, for others that are linked to it.
-        is_up: whether it may be linked.
-        page: what it last told of its series.
-    """
-
-    role: str
-    number: int
-    process: subprocess.Popen[bytes]
-    control: Control
-    memory: int
-    since_s: float
-    is_up: bool = False
-    is_serving: bool = False
-    value: Any = None
-    failure: str = ""
-    page: Families = ()
-    asked: int = 0
-    replies: SimpleQueue[tuple[int, Families]] = field(default_factory=SimpleQueue)
-    turn: threading.Lock = field(default_factory=threading.Lock)
-
-    @property
-    def name(self) -> str:
-        """What the log calls it."""
-        return f"{self.role} {self.number}"
-
-    def series(self) -> Families:
-        """Ask for its series; those of the last time where it does not answer."""
-        with self.turn:
-            self.asked += 1
-            with suppress(OSError, Empty):
-                self.control.say(control.METRICS, self.asked)
-                number = 0
-                while number != self.asked:
-                    number, page = self.replies.get(timeout=ASK_S)
-                self.page = page
-            return self.page
+STOP, AGAIN, OVERDUE = "stop", "again", "overdue"
 
 
 @dataclass(frozen=True)
@@ -188,31 +119,11 @@ class Keeper:
             self._welcome_all()
 
     def _spawn(self, role: str, number: int) -> None:
-        ours, its = socket.socketpair()
-        memory = shared_file(board.SIZE_BYTES if role == ENGINE else self._plan.memory_bytes)
-        words = [sys.executable, "-c", BOOT, f"{role}-{number}", str(its.fileno()), *sys.path]
-        # In a session of its own, so that a Ctrl-C in the terminal comes to the parent alone.
-        process = subprocess.Popen(  # noqa: S603 - this very interpreter
-            words, stdin=subprocess.DEVNULL, pass_fds=[its.fileno()], start_new_session=True
-        )
-        its.close()
-        member = Member(role, number, process, Control(ours), memory, monotonic())
+        memory_bytes = board.SIZE_BYTES if role == ENGINE else self._plan.memory_bytes
+        member = spawn(role, number, self._plan.about(role, number, self._description), memory_bytes)
         with self._lock:
             self._members[role, number] = member
-        about = self._plan.about(role, number, self._description)
-        with suppress(OSError):
-            member.control.say("start", Start(role, number, about), [memory])
-        threading.Thread(target=self._listen, args=(member,), name=member.name, daemon=True).start()
-
-    def _listen(self, member: Member) -> None:
-        with suppress(OSError, EOFError):
-            while True:
-                what, value, _ = member.control.hear()
-                if what == control.METRICS:
-                    member.replies.put(value)
-                else:
-                    self._events.put((what, member, value))
-        self._events.put((ENDED, member, member.process.wait()))
+        member.hear_on(lambda what, its, value: self._events.put((what, its, value)))
 
     def _described(self, description: Any) -> None:
         if self._description is None:
@@ -231,9 +142,8 @@ class Keeper:
         for other in list(self._members.values()):
             if other.is_up and other.role != one.role:
                 its, others = socket.socketpair()
-                with suppress(OSError):  # its end is told of by its own thread
-                    one.control.say(control.LINK, other.number, [its.fileno(), other.memory])
-                    other.control.say(control.LINK, one.number, [others.fileno(), one.memory])
+                one.tell(control.LINK, other.number, [its.fileno(), other.memory])
+                other.tell(control.LINK, one.number, [others.fileno(), one.memory])
                 its.close()
                 others.close()
 
@@ -249,8 +159,7 @@ class Keeper:
         with self._lock:
             del self._members[key]
             self._left = merged([self._left, counted(member.page)])
-        member.control.close()
-        os.close(member.memory)
+        member.close()
         if self._is_stopping:
             self._stop_engines()
         elif not self._is_welcome:
@@ -290,8 +199,7 @@ class Keeper:
     def _tell(self, role: str, what: str) -> None:
         for member in self._members.values():
             if member.role == role:
-                with suppress(OSError):
-                    member.control.say(what)
+                member.tell(what)
 
     def _overdue(self, role: str) -> None:
         for member in self._members.values():
