@@ -146,15 +146,18 @@ def test_the_page_names_the_bottleneck_by_arithmetic_and_faster_arithmetic_that_
         Row("ways", "it", "the same, copying nothing", rows=64, per_s=30000.0, ms=2.1),
         Row("service", "it", "unary, all known to the cache, runners: 2", per_s=1600.0),
         Row("service", "it", "stream, 128 in flight, runners: 2", per_s=1400.0),
+        Row("service", "it", "stream, all known to the cache, runners: 2, fronts: 8", per_s=12000.0),
+        Row("service", "it", "stream, 128 in flight, runners: 2, fronts: 8", per_s=6000.0),
         Row("service", "it", "the loop: no service, all cores", per_s=3500.0),
         Row("options", "it", "float16", rows=64, per_s=50000.0, apart=0.004),
         Row("options", "it", "TF32", rows=64, per_s=30000.0, apart=0.001),
     ]
     text = page(report, [subject], {"date": "2026-01-01"}, is_gpu=True)
     assert NO_GPU not in text
-    wire = "wire and queue alone (known to the cache): 1600 images per second"
-    assert f"the bottleneck is {wire}; the next, decode and prepare, threads, does 2.5 times as many." in text
-    assert "The service does 0.07 of what the raw session does" in text
-    assert "and 0.40 of what the loop does" in text
+    assert "The service does 1400 images per second: 0.07 of the raw session" in text
+    assert "and 0.40 of the loop, which does. By its parts the bottleneck is wire and queue alone" in text
+    assert "cache): 1600 images per second; the next, decode and prepare, threads, does 2.5 times as many." in text
+    assert "The service, with fronts does 6000 images per second: 0.30 of the raw session" in text
+    assert "the bottleneck is decode and prepare, processes: 9000 images per second; the next, wire" in text
     assert "| float16 | 50000 / 0 | 0.004, over 0.002 |" in text
     assert "| TF32 | 30000 / 0 | 0.001 |" in text

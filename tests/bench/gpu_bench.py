@@ -23,7 +23,7 @@ from bench.gpu import host
 from bench.gpu.options import measure_options
 from bench.gpu.page import page
 from bench.gpu.rows import Report
-from bench.gpu.service import measure_service
+from bench.gpu.service import Setting, measure_service
 from bench.gpu.subjects import HEAVY, Subject, exported, heavy, load_on_cpu
 from bench.gpu.together import measure_held, measure_threads, measure_turns
 from bench.gpu.ways import measure_ways
@@ -32,7 +32,7 @@ from server_process import REPO
 
 SCORERS = ("image-safety", "content-labels", "st-lpips-alex", HEAVY)
 """content-labels is a head of efficientnet-lite0."""
-SERVICE_TIMES = 8
+SERVICE_TIMES = 6
 """The service is measured for so many times as long."""
 PACKAGES = ("numpy", "grpcio", "protobuf", "pillow", "simplejpeg", "torch")
 
@@ -46,7 +46,7 @@ class Scale:
         option_sizes: of the options.
         turns: batches in turn.
         in_flight: requests at a time.
-        runners: of servers; the first scorer is served with each, the others with the first.
+        servers: the first scorer is served by each, the others by the first and the last.
         heavy: width, depth and patch of the encoder of random weights.
     """
 
@@ -54,11 +54,11 @@ class Scale:
     option_sizes: tuple[int, ...] = (1, 16, 64)
     turns: tuple[int, int] = (32, 64)
     in_flight: int = 128
-    runners: tuple[int, ...] = (2, 1)
+    servers: tuple[Setting, ...] = (Setting(2), Setting(1), Setting(2, 4), Setting(2, 8))
     heavy: tuple[int, int, int] = (768, 12, 32)
 
 
-SMALL = Scale((1, 2), (2,), (1, 2), 4, (1,), (64, 1, 32))
+SMALL = Scale((1, 2), (2,), (1, 2), 4, (Setting(1),), (64, 1, 32))
 
 
 def parse() -> argparse.Namespace:
@@ -68,9 +68,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--device-id", type=int, default=0)
     parser.add_argument("--images", type=Path, default=REPO / "tests" / "assets", help="folder of pictures")
     parser.add_argument("--budget", type=float, default=480.0, metavar="S", help="begin nothing new after this")
-    parser.add_argument(
-        "--seconds", type=float, default=0.25, help="of each measurement; the service has eight times it"
-    )
+    parser.add_argument("--seconds", type=float, default=0.25, help="of each measurement; of the service, six times")
     parser.add_argument("--small", action="store_true", help="few batch sizes, a tiny encoder, one server")
     parser.add_argument("--scorers", default=",".join(SCORERS), help=f"names; {HEAVY} is an encoder of random weights")
     parser.add_argument("--output", type=Path, default=REPO / ".cache" / "gpu", help="folder of the JSON and the table")
@@ -122,9 +120,9 @@ def measure(report: Report, options: argparse.Namespace, scale: Scale, device: D
         host.measure_host(report, subject.name, pictures)
     report.seconds = options.seconds * SERVICE_TIMES
     for place, subject in enumerate(single):
-        runners = scale.runners if place == 0 else scale.runners[:1]
+        servers = scale.servers if place == 0 else tuple(dict.fromkeys((scale.servers[0], scale.servers[-1])))
         name = subject.scorers[0].spec.name
-        measure_service(report, catalog, name, device, pictures, scale.in_flight, runners)
+        measure_service(report, catalog, name, device, pictures, scale.in_flight, servers)
     report.seconds = options.seconds
     for subject in subjects:
         most = subject.max_batch_rows

@@ -9,9 +9,13 @@ from bench.gpu.rows import Report, Row
 from bench.gpu.subjects import Subject
 
 DECODE, COPY, SESSION = "decode and prepare", "copy to the device", "session"
+LOOP, SERVICE = "the loop without a service", "the service"
 WIRE = "wire and queue alone (known to the cache)"
-ON_THE_WAY = f"{DECODE}, threads", f"{COPY} (", f"{SESSION}, {ways.KEPT}", WIRE
-"""Parts of the service as it is, in one process; the others are what could be."""
+FRONTS = ", with fronts"
+ALONE = f"{DECODE}, threads", COPY, f"{SESSION}, {ways.KEPT}", WIRE
+"""The parts of a service in one process."""
+WITH_FRONTS = f"{DECODE}, processes", COPY, f"{SESSION}, {ways.KEPT}", WIRE + FRONTS
+"""The parts of one with fronts."""
 NO_GPU = "**No GPU: these are figures of the CPU, which show that the bench runs, and nothing of a GPU.**"
 
 
@@ -89,32 +93,39 @@ def rates(report: Report, subject: Subject) -> dict[str, float]:
             found[f"{SESSION}, {what} (batch {best.rows})"] = best.per_s
     readers = [name, *(scorer.spec.name for scorer in subject.scorers)]
     served = [row for reader in dict.fromkeys(readers) for row in report.of("service", reader) if row.per_s]
-    for title, is_meant in (
-        (WIRE, lambda row: "known to the cache" in row.what),
-        ("the loop without a service", lambda row: "the loop" in row.what),
-        ("the service", lambda row: "known" not in row.what and "the loop" not in row.what),
-    ):
-        if best := fastest([row for row in served if is_meant(row)]):
-            found[title] = best.per_s
+    if best := fastest([row for row in served if "the loop" in row.what]):
+        found[LOOP] = best.per_s
+    for title, is_fronts in (("", False), (FRONTS, True)):
+        asked = [row for row in served if "the loop" not in row.what and ("fronts" in row.what) == is_fronts]
+        for what, is_known in ((WIRE, True), (SERVICE, False)):
+            if best := fastest([row for row in asked if ("known to the cache" in row.what) == is_known]):
+                found[what + title] = best.per_s
     return found
 
 
 def _bottleneck(report: Report, subject: Subject) -> str:
     found = rates(report, subject)
-    parts = {what: rate for what, rate in found.items() if what.startswith(ON_THE_WAY)}
     lines = [_table(("part", "images per s"), [(what, f"{rate:.0f}") for what, rate in found.items()])]
-    if parts:
-        (first, least), *others = sorted(parts.items(), key=lambda part: part[1])
-        after = f"; the next, {others[0][0]}, does {others[0][1] / least:.1f} times as many" if others else ""
-        lines.append(f"By these parts the bottleneck is {first}: {least:.0f} images per second{after}.")
     raw = fastest(report.of("ways", subject.name, ways.KEPT))
-    if raw and "the service" in found:
-        ours, loop = found["the service"], found.get("the loop without a service", float("nan"))
+    for title, names in (("", ALONE), (FRONTS, WITH_FRONTS)):
+        parts = sorted((rate, what) for what, rate in found.items() if any(_is(what, name) for name in names))
+        service = found.get(SERVICE + title)
+        if not service or not parts or not raw:
+            continue
+        (least, first), *others = parts
+        after = f"; the next, {others[0][1]}, does {others[0][0] / least:.1f} times as many" if others else ""
+        loop = found.get(LOOP, float("nan"))
         lines.append(
-            f"The service does {ours / raw.per_s:.2f} of what the raw session does, which decodes nothing, "
-            f"and {ours / loop:.2f} of what the loop does, which decodes too."
+            f"{SERVICE.capitalize()}{title} does {service:.0f} images per second: {service / raw.per_s:.2f} of the raw "
+            f"session, which decodes nothing, and {service / loop:.2f} of the loop, which does. "
+            f"By its parts the bottleneck is {first}: {least:.0f} images per second{after}."
         )
     return "\n\n".join(lines)
+
+
+def _is(what: str, name: str) -> bool:
+    """Tell a part by its name, which may go on in brackets."""
+    return what == name or what.startswith(f"{name} (")
 
 
 def _copies(report: Report) -> str:

@@ -42,16 +42,37 @@ class Asking:
     repeated: float = 0.0
 
 
-def askings(in_flight: int) -> list[Asking]:
-    """Return the ways of asking, with so many images under way at a time."""
-    return [
-        Asking("one at a time", Way(1, False)),
+@dataclass(frozen=True)
+class Setting:
+    """How a server is set.
+
+    Attributes:
+        runners: of each graph.
+        fronts: processes of gRPC and decoding before the one with the device; 0: all in one.
+    """
+
+    runners: int
+    fronts: int = 0
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"runners: {self.runners}" + f", fronts: {self.fronts}" * bool(self.fronts)
+
+
+def askings(in_flight: int, setting: Setting, is_first: bool) -> list[Asking]:
+    """Return the ways of asking, with so many images under way at a time; all of them for the first server."""
+    ways = [
         Asking(f"unary, {in_flight} in flight", Way(in_flight, False)),
         Asking(f"stream, {in_flight} in flight", Way(in_flight, True)),
         Asking(f"unary, {MANY} images in each", Way(max(1, in_flight // MANY), False), MANY),
-        Asking("unary, all known to the cache", Way(in_flight, False), 1, 1.0),
-        Asking("stream, all known to the cache", Way(in_flight, True), 1, 1.0),
     ]
+    if is_first or setting.fronts:
+        ways.append(Asking("stream, all known to the cache", Way(in_flight, True), 1, 1.0))
+    if is_first:
+        ways.append(Asking("unary, all known to the cache", Way(in_flight, False), 1, 1.0))
+        ways.append(Asking("one at a time", Way(1, False)))
+    return ways
 
 
 def measure_service(
@@ -61,9 +82,9 @@ def measure_service(
     device: Device,
     pictures: Path,
     in_flight: int,
-    runners: Sequence[int],
+    settings: Sequence[Setting],
 ) -> None:
-    """Measure the loop, and a server for each number of runners."""
+    """Measure the loop, and a server of each setting."""
     images = tuple(Picture(f"{place}", data) for place, data in enumerate(jpegs(pictures, SIDE_PX, COUNT)))
     plain = Mix((ask_of(catalog, scorer),), images)
     with report.row("service", scorer, "the loop: no service, all cores") as row:
@@ -73,29 +94,33 @@ def measure_service(
         rates = loop.tune(loop.sizes()[-3:], report.seconds)
         row.rows = max(rates, key=lambda rows: rates[rows])
         row.per_s = loop.run(row.rows, report.seconds).rate
-    for count in runners:
-        _measure_server(report, plain, device, in_flight, count)
+    for setting in settings:
+        _measure_server(report, plain, device, setting, askings(in_flight, setting, setting == settings[0]))
 
 
-def _measure_server(report: Report, plain: Mix, device: Device, in_flight: int, runners: int) -> None:
+def _measure_server(report: Report, plain: Mix, device: Device, setting: Setting, asked: Sequence[Asking]) -> None:
     scorer = plain.asks[0].name
-    settings = {"scorers": scorer, "device": device.kind, "device_id": str(device.id), "runners": str(runners)}
+    settings = {"scorers": scorer, "device": device.kind, "device_id": str(device.id)}
+    settings |= {"runners": str(setting.runners), "fronts": str(setting.fronts)}
     with contextlib.ExitStack() as stack:
-        with report.row("service", scorer, f"start a server, runners: {runners}") as row:
+        with report.row("service", scorer, f"start a server, {setting.name}") as row:
             report.need(START_S)
             server = stack.enter_context(Server(environment(), settings))
         if row.error:
             return
-        for asking in askings(in_flight):
-            with report.row("service", scorer, f"{asking.name}, runners: {runners}") as row:
+        for asking in asked:
+            with report.row("service", scorer, f"{asking.name}, {setting.name}") as row:
                 report.need()
-                _ask(report, server, plain, asking, row)
+                _ask(report, server, plain, asking, setting, row)
 
 
-def _ask(report: Report, server: Server, plain: Mix, asking: Asking, row: Row) -> None:
+def _ask(report: Report, server: Server, plain: Mix, asking: Asking, setting: Setting, row: Row) -> None:
     mix = Mix(plain.asks, plain.pictures, samples=asking.samples, repeated=asking.repeated)
-    callers = max(1, min(4, cores() // 4))
-    with Fleet(server.address, mix, processes=callers, is_stream=asking.way.is_stream) as fleet:
+    callers = max(1, min(6, cores() // 3))
+    # The system gives connections to fronts by chance: several for each front even that out.
+    connections = max(1, 4 * setting.fronts // callers)
+    is_stream = asking.way.is_stream
+    with Fleet(server.address, mix, processes=callers, is_stream=is_stream, connections=connections) as fleet:
         seconds = max(LEAST_S, report.seconds)
         served = measure(fleet, server, asking.way, WARM_UP * seconds, seconds)
     row.per_s = served.rate * asking.samples
