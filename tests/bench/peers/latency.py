@@ -31,7 +31,10 @@ def told(shown: Mapping[str, Any], ours: str) -> Iterator[str]:
     limits = sorted(p99 for p99, _ in curves[ours])
     rows = [[shown[key]["name"], *(_cell(rate_at(curve, limit)) for limit in limits)] for key, curve in curves.items()]
     yield table(("most requests/s within a p99 of", *(f"{limit:.0f} ms" for limit in limits)), rows)[0] + "\n"
-    yield f"\n{_verdict(shown, curves, limits, ours)}\n\n"
+    others = {key: curve for key, curve in curves.items() if not key.startswith(ours)}
+    for key in (key for key in curves if key.startswith(ours)):
+        yield f"\n{shown[key]['name']} against the best of the others: {_verdict(shown, curves[key], others, limits)}.\n"
+    yield "\n"
 
 
 def points(rounds: Sequence[Mapping[str, Any]]) -> list[Point]:
@@ -56,16 +59,13 @@ def _cell(rate: float) -> str:
 
 
 def _verdict(
-    shown: Mapping[str, Any], curves: Mapping[str, Sequence[Point]], limits: Sequence[float], ours: str
+    shown: Mapping[str, Any], ours: Sequence[Point], others: Mapping[str, Sequence[Point]], limits: Sequence[float]
 ) -> str:
-    """Say how far Beholder is from the best of the others within each limit."""
-    others = {key: curve for key, curve in curves.items() if not key.startswith(ours)}
+    """Say how far one server is from the best of the others within each limit."""
     said = []
     for limit in limits:
         rates = {key: rate_at(curve, limit) for key, curve in others.items()}
         best = max(rates, key=lambda key: rates[key], default="")
         if best and rates[best]:
-            share = rate_at(curves[ours], limit) / rates[best]
-            said.append(f"{share:.2f} of {shown[best]['name']} within {limit:.0f} ms")
-    told = "; ".join(said) or "no other kept any of these"
-    return f"Beholder against the best of the others within its own p99 at 2 to 32 in flight: {told}."
+            said.append(f"{rate_at(ours, limit) / rates[best]:.2f} of {shown[best]['name']} within {limit:.0f} ms")
+    return "; ".join(said) or "none kept any of these"

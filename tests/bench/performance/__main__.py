@@ -1,6 +1,6 @@
 """Measures a server beside what the machine can do; writes docs/throughput.md.
 
-    PYTHONPATH=tests python -m bench.performance                     all but memory, 35 min; to .cache/performance.json
+    PYTHONPATH=tests python -m bench.performance                     all but memory, 40 min; to .cache/performance.json
     … --only memory                                                  100,000 requests, some minutes
     … --only limit idle --scorers image-safety --seconds 2 --rounds 3
     … --only perf-analyzer --perf-analyzer PATH                      NVIDIA's program; docs/triton.md tells where it is
