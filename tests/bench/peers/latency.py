@@ -33,7 +33,8 @@ def told(shown: Mapping[str, Any], ours: str) -> Iterator[str]:
     yield table(("most requests/s within a p99 of", *(f"{limit:.0f} ms" for limit in limits)), rows)[0] + "\n"
     others = {key: curve for key, curve in curves.items() if not key.startswith(ours)}
     for key in (key for key in curves if key.startswith(ours)):
-        yield f"\n{shown[key]['name']} against the best of the others: {_verdict(shown, curves[key], others, limits)}.\n"
+        said = _verdict(shown, curves[key], others, limits)
+        yield f"\n{shown[key]['name']} against the best of the others: {said}.\n"
     yield "\n"
 
 

@@ -16,8 +16,8 @@ HEAD = """\
 # What a server does, and how near it is to what the machine can do
 
 Measured by `make performance`, written by `make performance ARGS=--render` from [throughput.json](throughput.json),
-where all rounds are. A server is a real `beholder serve` in a process of its own; **callers run on the same cores**, and
-what they cost is told beside. Every image is new to the server unless it says otherwise. Figures are medians over
+where all rounds are. A server is a real `beholder serve` in a process of its own; **callers run on the same cores**,
+and what they cost is told beside. Every image is new to the server unless it says otherwise. Figures are medians over
 rounds, with the lowest and the highest behind them; runs that are compared took turns. The machine's load is told for
 each part: where others were at work, CPU times can be compared, rates and latencies can not.
 """
