@@ -8,6 +8,7 @@ import pytest
 
 from bench.performance import page
 from bench.performance.__main__ import asked_of, main, parse
+from bench.performance.asked import Asked
 from bench.performance.parts.all import PARTS
 from bench.performance.parts.memory import slope_of
 from bench.performance.words import cell, doubts, ratio
@@ -36,6 +37,22 @@ def test_parts_run_and_are_kept_one_by_one(
     assert text.count("**A quick look, not a figure.**") == 2
     assert "settings BEHOLDER_SCORERS=sharpness" in text
     assert "`python -m bench.performance --only overload" in text
+
+
+def test_a_part_that_fails_is_told_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(asked: Asked) -> dict[str, Any]:
+        raise RuntimeError("no answer")
+
+    found = {"stretches": [{"seconds": 1.0, "cores": 0.5}], "threads": 1}
+    monkeypatch.setattr(PARTS["limit"], "measure", fail)
+    monkeypatch.setattr(PARTS["idle"], "measure", lambda asked: found)
+    output = tmp_path / "performance.json"
+    with pytest.raises(SystemExit, match="failed: limit"):
+        main(["--only", "limit", "idle", "--output", str(output)])
+    assert list(json.loads(output.read_text())) == ["idle"]
+    assert "limit: no answer" in capsys.readouterr().err
 
 
 def test_the_page_in_docs_is_made_of_its_json() -> None:

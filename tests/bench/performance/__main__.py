@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -79,16 +80,28 @@ def main(words: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as Ctrl-C: servers are ended on the way out
     asked = asked_of(arguments)
     usual = [name for name, part in PARTS.items() if part.is_usual]
-    for name in arguments.only or usual:
-        if name == "perf-analyzer" and not asked.perf_analyzer:
-            print("perf-analyzer: left out; --perf-analyzer tells where it is", file=sys.stderr)
-            continue
-        one = measure(name, asked, _command(words), arguments.quick)
-        print("\n\n".join([f"## {PARTS[name].title}", *PARTS[name].told(one["found"])]), end="\n\n", flush=True)
-        output = arguments.output
-        kept = json.loads(output.read_text(encoding="utf-8")) if output.exists() else {}
-        output.parent.mkdir(parents=True, exist_ok=True)
-        page.write(kept | {name: one}, output)
+    failed = [name for name in arguments.only or usual if not _run(name, asked, _command(words), arguments)]
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+def _run(name: str, asked: Asked, command: str, arguments: argparse.Namespace) -> bool:
+    """Measure and keep one part; return whether that went well, for the others go on."""
+    if name == "perf-analyzer" and not asked.perf_analyzer:
+        print("perf-analyzer: left out; --perf-analyzer tells where it is", file=sys.stderr)
+        return True
+    try:
+        one = measure(name, asked, command, arguments.quick)
+    except Exception as error:  # a server that failed, a tool that did
+        traceback.print_exc()
+        print(f"{name}: {error}", file=sys.stderr, flush=True)
+        return False
+    print("\n\n".join([f"## {PARTS[name].title}", *PARTS[name].told(one["found"])]), end="\n\n", flush=True)
+    output = arguments.output
+    kept = json.loads(output.read_text(encoding="utf-8")) if output.exists() else {}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    page.write(kept | {name: one}, output)
+    return True
 
 
 def _command(words: Sequence[str] | None) -> str:
