@@ -57,6 +57,7 @@ def test_the_check_holds_on_the_cpu_for_a_map_and_for_images_that_have_a_least_s
     assert done.returncode == 0, done.stdout + done.stderr
     for name in ("ssim", "ssim/map", "ms-ssim"):
         assert f"ok      {name} scores as on the CPU: at most 0 apart on 10 images" in done.stdout
+    assert "ok      ms-ssim can be run by two threads: at most 0 apart" in done.stdout
 
 
 def test_it_fails_where_there_is_no_gpu(tmp_path: Path) -> None:

@@ -110,10 +110,11 @@ def open_subjects(
     return subjects
 
 
-def measure(report: Report, options: argparse.Namespace, scale: Scale, device: Device) -> list[Subject]:
+def measure(report: Report, options: argparse.Namespace, scale: Scale, device: Device) -> None:
     """Measure everything, what matters most first."""
     catalog, pictures = load_catalog([shipped_models()]), options.images
     subjects = open_subjects(report, catalog, options.scorers.split(","), pictures, scale)
+    report.subjects = subjects
     single = [subject for subject in subjects if subject.scorers and len(subject.pool) == 1]
     host.measure_copies(report, device)
     for subject in single:
@@ -135,13 +136,11 @@ def measure(report: Report, options: argparse.Namespace, scale: Scale, device: D
         measure_options(report, subject, device, sizes)
     for subject in single:
         host.measure_decoders(report, subject, device, pictures)
-    return subjects
 
 
 def main() -> int:
     """Run all steps; return the exit code."""
     options = parse()
-    report = Report(options.budget, options.seconds)
     try:
         device = choose_device(options.device, options.device_id, 1)
     except ConfigError as error:
@@ -149,11 +148,19 @@ def main() -> int:
         return 1
     its = about(device)
     print("; ".join(f"{name}: {value}" for name, value in its.items()), flush=True)
-    subjects = measure(report, options, SMALL if options.small else Scale(), device)
-    text = page(report, subjects, its | {"seconds": round(report.spent_s)}, device.kind == "cuda")
     options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "gpu.json").write_text(report.to_json(its))
-    (options.output / "gpu.md").write_text(text)
+
+    def keep(report: Report) -> str:
+        text = page(report, report.subjects, its | {"seconds": round(report.spent_s)}, device.kind == "cuda")
+        (options.output / "gpu.json").write_text(report.to_json(its))
+        (options.output / "gpu.md").write_text(text)
+        return text
+
+    report = Report(options.budget, options.seconds, keep)
+    try:
+        measure(report, options, SMALL if options.small else Scale(), device)
+    finally:
+        text = keep(report)
     print(f"\n{text}\n{len(report.rows)} rows in {report.spent_s:.0f} s, in {options.output}")
     if options.write and device.kind == "cuda":
         (REPO / "docs" / "gpu.md").write_text(text)

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ SHAPE_OPS = {"Add", "Cast", "Concat", "ConstantOfShape", "Div", "Equal", "Expand
 }
 """What ONNX Runtime computes on the CPU by design, on a handful of numbers: the shapes of other tensors."""
 QUALITIES = (10, 30, 50, 70, 90)
+TOGETHER, TURNS = (2, 3), 2
+"""Batches that two threads run at the same time, and how often."""
 LIMITS = Limits(max_bytes=2**30, max_pixels=10**9)
 
 
@@ -148,6 +151,21 @@ def apart(scorer: GraphScorer, on_cpu: GraphScorer, pictures: Sequence[bytes]) -
     return worst
 
 
+def check_together(loaded: Loaded, on_cpu: Loaded, folder: Path, side_px: int, report: Report) -> None:
+    """Compare what two threads get of one graph at the same time, each for batches of its own size, with the CPU's."""
+    for name, scorer in loaded.scorers.items():
+        side = side_of(scorer.graph, side_px)
+        jobs = [(scorer, on_cpu.scorers[name], jpegs(folder, side, count)) for count in TOGETHER]
+        try:
+            with ThreadPoolExecutor(len(jobs)) as pool:
+                worst = max(pool.map(apart, *zip(*jobs * TURNS, strict=True)))
+        except BeholderError as error:
+            report.check(f"{name} can be run by two threads", False, error.message)
+            continue
+        limit = TOLERANCES.get(name, TOLERANCE)
+        report.check(f"{name} can be run by two threads", worst <= limit, f"at most {worst:.2g} apart")
+
+
 def rate(run: Any, rows: int, seconds: float) -> float:
     """Return rows per second of a function that handles `rows` of them."""
     run()
@@ -218,6 +236,7 @@ def main() -> int:
     side, count = (96, 2) if options.small else (256, 8)
     check_providers(loaded, device, report)
     check_scores(loaded, on_cpu, options.images, side, count, report)
+    check_together(loaded, on_cpu, options.images, side, report)
     sizes = (1, 4) if options.small else (1, 2, 4, 8, 16, 32, 64, 128)
     show_rates(loaded, device, options.images, side, sizes, seconds)
     show_service(loaded, device, jpegs(options.images, 512, 8), seconds)

@@ -9,6 +9,7 @@ from typing import Any
 
 LEAST_RUNS = 3
 """Of each measurement, however long they take."""
+KEEP_EVERY_S = 10.0
 PERCENTILES = (50, 99)
 
 
@@ -49,14 +50,20 @@ class OutOfTime(Exception):
 class Report:
     """Collects rows and prints each; an error fails its own row alone.
 
+    Attributes:
+        subjects: what is run.
+
     Args:
         budget_s: after this nothing more is begun.
         seconds: of each measurement.
+        keep: told now and then that there is something to keep, should this be ended by force.
     """
 
-    def __init__(self, budget_s: float, seconds: float) -> None:
+    def __init__(self, budget_s: float, seconds: float, keep: Callable[["Report"], object] = lambda _: None) -> None:
         self.rows: list[Row] = []
+        self.subjects: Sequence[Any] = ()
         self.seconds = seconds
+        self._keep, self._kept_s = keep, 0.0
         self._started, self._budget_s = time.perf_counter(), budget_s
 
     @property
@@ -88,6 +95,9 @@ class Report:
             row.error = _told(error)
         self.rows.append(row)
         print(_line(row), flush=True)
+        if self.spent_s > self._kept_s + KEEP_EVERY_S:
+            self._kept_s = self.spent_s
+            self._keep(self)
 
     def measure(self, row: Row, once: Callable[[], object]) -> None:
         """Fill a row with the times of a function that handles one batch.
