@@ -105,7 +105,7 @@ def _spent_ms(way: Way, files: Sequence[bytes], times: int) -> tuple[float, floa
 def moved(scorer: GraphScorer, files: Sequence[bytes]) -> None:
     """Print how far each way moves the score of those real images that it changes at all from the exact way's."""
     ways = ways_of(scorer)
-    scores = [{name: _score(scorer, way, file) for name, way in ways.items()} for file in files]
+    scores = [{name: score(scorer, way, file) for name, way in ways.items()} for file in files]
     small = [_is_small(ways["decode_small"], file) for file in files]
     for name in [name for name in ways if name != "exact"]:
         chosen = [its for its, is_small in zip(scores, small, strict=True) if is_small or name == "fast"]
@@ -126,7 +126,8 @@ def _is_small(way: Way, data: bytes) -> bool:
     return way.decode(data).shape[:2] != (height, width)
 
 
-def _score(scorer: GraphScorer, way: Way, data: bytes) -> Score:
+def score(scorer: GraphScorer, way: Way, data: bytes) -> Score:
+    """Return the score of one image, prepared one way."""
     outputs = scorer.graph.session.run({"candidate": apply(way.steps, way.decode(data))[None]})
     [score] = scorer.scores(outputs)
     assert isinstance(score, Score)
