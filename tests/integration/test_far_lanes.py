@@ -14,7 +14,7 @@ from beholder.config import Config
 from beholder.engine.engine import Engine
 from beholder.engine.job import Job
 from beholder.engine.lanes import lanes_here
-from beholder.errors import Cancelled, DeadlinePassed, ScoringFailed, Unavailable
+from beholder.errors import Cancelled, DeadlinePassed, QueueFull, ScoringFailed, Unavailable
 from beholder.fronts import board
 from beholder.fronts.board import Board
 from beholder.fronts.engines import Engines
@@ -263,6 +263,19 @@ def test_two_engines_share_the_rows_and_one_goes_on_alone(house: House) -> None:
         assert values(made.ask(*map(grey_png, range(20)))) == list(range(20))
         assert sum(count.get() for count in rows) == 80
         until(lambda: nothing_is_left(made))
+
+
+def test_too_much_is_refused_with_when_to_come_back(house: House) -> None:
+    session = house.add_graph("bright", brightness, rows=1)
+    with several(house, max_queue_rows=2) as made:
+        first = hold_with(made, session)
+        second = made.submit(grey_png(2))
+        with pytest.raises(QueueFull) as refused:
+            made.submit(grey_png(3))
+        assert refused.value.retry_after_s > 0
+        session.gate.set()
+        assert values([job.wait(WAIT_S)[0]["bright"] for job in (first, second)]) == [1.0, 2.0]
+        assert values(made.ask(grey_png(3))) == [3.0]
 
 
 def test_the_door_knows_what_a_batch_costs_from_the_start(house: House) -> None:

@@ -36,9 +36,9 @@ TOLERANCE = 2e-6
 
 
 @pytest.fixture(scope="module")
-def several(start_server: StartServer) -> ServerProcess:
-    """Return a server of two fronts; tests may kill its parts, which come back."""
-    return start_server(**SETTINGS)
+def several(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> ServerProcess:
+    """Return a server of two fronts that keeps tastes; tests may kill its parts, which come back."""
+    return start_server(**SETTINGS, taste_store=tmp_path_factory.mktemp("store") / "tastes.db")
 
 
 @pytest.fixture
@@ -144,6 +144,21 @@ def _ask_alone(server: ServerProcess, number: int) -> None:
     """Ask on a connection of its own."""
     with Client(server.address) as client:
         assert client.score(numbered(JPEG, number), scorers=["image-safety"])[0].scores
+
+
+def test_what_a_taste_is_told_at_one_front_the_other_knows(several: ServerProcess) -> None:
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(several.address)) for _ in range(6)]
+        clients[0].tastes.create("ann")
+        for number, client in enumerate(clients):
+            told = client.tastes.add("ann", likes=[numbered(JPEG, number)])
+            assert told.ok
+
+        def versions() -> set[int]:
+            verdicts = [client.score(JPEG, scorers=["taste/ann"])[0].scores["taste/ann"].taste for client in clients]
+            return {verdict.version for verdict in verdicts if verdict}
+
+        until(lambda: versions() == {1 + len(clients)}, several)
 
 
 def test_a_front_that_is_killed_comes_back_and_hurts_no_other(several: ServerProcess) -> None:
