@@ -211,6 +211,9 @@ def show_service(loaded: Loaded, device: Device, pictures: Sequence[bytes], seco
                 samples = [{"candidate": {"encoded": pictures[place % len(pictures)]}} for place in range(images)]
                 request = pb.ScoreRequest(samples=samples, scorers=[name]).SerializeToString()
                 run = closed_loop(server, [request], 32 // images, seconds + 1)
+                if not run.latencies_ms:
+                    print(f"{name:24} {images:6} no answer in {seconds + 1:g} s", flush=True)
+                    continue
                 p50, p99 = quantiles_ms([run])
                 print(f"{name:24} {images:6} {run.rate * images:10.1f} {p50:10.1f} {p99:7.1f}", flush=True)
     finally:
