@@ -30,7 +30,7 @@ NOT_ADDED: Mapping[str, Callable[[float, float], float]] = {
     "python_info": max,
 }
 """Gauges that processes of one server tell of the same thing; those that are not here are added up."""
-
+OF_RUNS = frozenset({"beholder_batch_rows", "beholder_rows", "beholder_row_run_seconds"})
 
 Registry = CollectorRegistry
 Families = Iterable[Metric]
@@ -155,6 +155,14 @@ def merged(pages: Iterable[Families]) -> list[Metric]:
 def counted(page: Families) -> list[Metric]:
     """Return the families that only grow: what a process that ended leaves to the page."""
     return [family for family in page if family.type in ("counter", "histogram")]
+
+
+def without_runs(page: Families) -> list[Metric]:
+    """Leave out what is told of runs: a front knows it of its own rows alone, the engine process of all."""
+    kept = [family for family in page if family.name not in OF_RUNS]
+    for family in kept:
+        family.samples = [sample for sample in family.samples if sample.labels.get("stage") != "queue"]
+    return kept
 
 
 def _combined(family: Metric, sample: str) -> Callable[[float, float], float]:

@@ -24,7 +24,7 @@ from beholder.fronts.host import Host
 from beholder.fronts.keeper import Keeper, Plan
 from beholder.fronts.member import ENGINE
 from beholder.fronts.memory import Memory
-from beholder.metrics import Gathered, Metrics
+from beholder.metrics import Gathered, Metrics, without_runs
 from beholder.runtime.device import choose_device
 from beholder.runtime.session import Device
 from beholder.scoring.elsewhere import Elsewhere, described
@@ -190,7 +190,7 @@ def _run_engine(parent: Control, config: Config, memory: Memory) -> None:
     app.describe(loaded, device.kind, metrics)
     graphs = tuple(loaded.graphs.values())
     make_lane = lanes_here(config, device.kind, len(graphs), monotonic, metrics)
-    host = Host(graphs, make_lane, Board(memory), metrics)
+    host = Host(graphs, make_lane, Board(memory), monotonic, metrics)
     known = tuple(described(graph, device.kind) for graph in graphs)
     parent.say(control.DESCRIBED, Description(device.kind, config.runners, known))
     host.start()
@@ -205,12 +205,14 @@ async def _run_front(parent: Control, start: ForFront, memory: Memory) -> None:
     config, description, metrics = start.config, start.description, Metrics()
     loop, stopping, is_serving = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
     orders = parent.obey()
-    orders[control.METRICS] = lambda number, _: parent.say(control.METRICS, (number, list(metrics.registry.collect())))
+    orders[control.METRICS] = lambda number, _: parent.say(
+        control.METRICS, (number, without_runs(metrics.registry.collect()))
+    )
     # Before it serves there is nobody to wait for.
     orders[control.DRAIN] = lambda *_: (
         loop.call_soon_threadsafe(stopping.set) if is_serving.is_set() else serving.leave()
     )
-    engines = Engines(memory, description.places, description.runners, start.fronts, monotonic)
+    engines = Engines(memory, description.places, description.runners, start.fronts, monotonic, metrics)
     orders[control.LINK] = lambda number, wires: engines.connect(
         number, socket.socket(fileno=wires[0]), Board(Memory(wires[1]))
     )

@@ -20,7 +20,7 @@ from beholder.fronts.board import Board
 from beholder.fronts.engines import Engines
 from beholder.fronts.host import Host
 from beholder.fronts.memory import Memory, shared_file
-from beholder.metrics import Metrics
+from beholder.metrics import Metrics, without_runs
 from beholder.types import Kind, Outcome, RawImage, Sample, Score, Tensor
 from fake_scorers import HeldSession, House, brightness, brightness_drawn, difference, grey_png
 
@@ -40,14 +40,14 @@ class Several:
         graphs = tuple(house.loaded.graphs.values())
         self.memory = shared_file(memory_bytes)
         places = {graph.name: place for place, graph in enumerate(graphs)}
-        self.engines = Engines(Memory(os.dup(self.memory)), places, 1, 1, monotonic)
+        self.engines = Engines(Memory(os.dup(self.memory)), places, 1, 1, monotonic, house.metrics)
         self.engine = Engine(house.catalog, house.loaded, config, "cpu", monotonic, house.metrics, self.engines.lane)
         self.hosts, self.boards = list[Host](), [shared_file(board.SIZE_BYTES) for _ in range(hosts)]
         self.wires = list[socket.socket]()
         for number in range(hosts):
             metrics = Metrics()
             make = lanes_here(config, "cpu", len(graphs), monotonic, metrics)
-            self.hosts.append(Host(graphs, make, Board(Memory(os.dup(self.boards[number]))), metrics))
+            self.hosts.append(Host(graphs, make, Board(Memory(os.dup(self.boards[number]))), monotonic, metrics))
             self.hosts[-1].start()
             self.link(number)
         self.engine.start()
@@ -131,6 +131,20 @@ def test_every_row_gets_its_own_score_and_gives_its_memory_back(house: House) ->
         levels = list(range(0, 250, 3))
         assert values(made.ask(*map(grey_png, levels))) == levels
         until(lambda: nothing_is_left(made))
+
+
+def test_a_front_counts_its_own_rows_and_the_engine_tells_all(house: House) -> None:
+    house.add_graph("bright", brightness, rows=4)
+    with several(house) as made:
+        made.ask(*map(grey_png, range(20)))
+        for metrics in (house.metrics, made.hosts[0].metrics):
+            one = metrics.registry.get_sample_value
+            assert one("beholder_rows_total", {"graph": "bright"}) == 20
+            assert one("beholder_stage_duration_seconds_count", {"graph": "bright", "stage": "queue"}) == 20
+            assert one("beholder_batch_rows_sum", {"graph": "bright"}) == 20
+        page = {sample.name for family in without_runs(house.metrics.registry.collect()) for sample in family.samples}
+        assert "beholder_rows_total" not in page
+        assert "beholder_stage_duration_seconds_count" in page
 
 
 def test_rows_of_native_sizes_and_of_two_roles_arrive_whole(house: House) -> None:

@@ -121,6 +121,11 @@ class Workers(Generic[P]):
         with self._changed:
             return self._clock() - min(self._busy_since.values(), default=self._clock())
 
+    def began_s(self) -> float:
+        """Return when the batch that the calling thread handles left the queue."""
+        with self._changed:
+            return self._busy_since[threading.get_ident()]
+
     def _loop(self) -> None:
         while self._wait_until_due():
             with self._slots:

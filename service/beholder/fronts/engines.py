@@ -23,6 +23,7 @@ from beholder.fronts.board import Board
 from beholder.fronts.far_lane import FarLane
 from beholder.fronts.link import DROP, DROPPED, FAILED, RAN, ROW, Item, Link
 from beholder.fronts.memory import Memory, Room
+from beholder.metrics import Metrics
 from beholder.scoring.asked import Graph
 from beholder.types import Priority, Tensor
 
@@ -62,8 +63,10 @@ class Engines:
         fronts: how many share them.
     """
 
-    def __init__(self, memory: Memory, places: Mapping[str, int], runners: int, fronts: int, clock: Clock) -> None:
-        self.clock = clock
+    def __init__(
+        self, memory: Memory, places: Mapping[str, int], runners: int, fronts: int, clock: Clock, metrics: Metrics
+    ) -> None:
+        self.clock, self._metrics = clock, metrics
         self._memory, self._places, self._runners, self._fronts = memory, places, runners, fronts
         self._changed = threading.Condition()
         self._room = Room(memory.size_bytes)
@@ -216,13 +219,24 @@ class Engines:
                 continue
             lane.release(rows)
             if said == RAN:
-                (outputs,) = more
+                outputs, *ran = more
+                self._count(lane, len(rows), *ran)
                 deliver = partial(_deliver, lane, rows, outputs)
                 self._drawing.submit(deliver) if lane.graph.draws else deliver()
             elif said == FAILED:
                 _settle(lane, rows, more[0])
             elif said != DROPPED:
                 raise ValueError(f"an engine said {said!r} of graph {index}")
+
+    def _count(self, lane: FarLane, rows: int, batch_rows: int, run_s: float, waits_s: Sequence[float]) -> None:
+        """Note of its own rows what a lane here would have; all of it is told by the engine: see `without_runs`."""
+        name = lane.graph.name
+        self._metrics.batch_rows.labels(name).observe(batch_rows)
+        self._metrics.rows.labels(name).inc(rows)
+        self._metrics.row_run_seconds.labels(name).inc(rows * run_s)
+        queue = self._metrics.stage_seconds.labels("queue", name)
+        for wait_s in waits_s:
+            queue.observe(wait_s)
 
     def _take_back(self, engine: _Engine, numbers: Sequence[int]) -> tuple[FarLane | None, list[Row]]:
         """Take rows of one lane from an engine, with the memory that they had."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from beholder.clock import Clock
 from beholder.engine.job import SampleTask
 from beholder.engine.lane import Lane, Row
 from beholder.engine.queue import Entry
@@ -59,8 +60,15 @@ class Host:
         board: this process' alone to write to.
     """
 
-    def __init__(self, graphs: Sequence[Graph], make_lane: Callable[..., Lane], board: Board, metrics: Metrics) -> None:
-        self.board, self.metrics = board, metrics
+    def __init__(
+        self,
+        graphs: Sequence[Graph],
+        make_lane: Callable[..., Lane],
+        board: Board,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self.board, self.metrics, self._clock = board, metrics, clock
         self.lanes = [make_lane(graph, self._deliver, self._release) for graph in graphs]
         self.places = {graph.name: place for place, graph in enumerate(graphs)}
         self._stopping = threading.Event()
@@ -91,11 +99,15 @@ class Host:
     def _deliver(self, graph: Graph, rows: Sequence[Row], outputs: Mapping[str, Tensor]) -> None:
         of = defaultdict[_Guest, list[int]](list)
         tasks = [cast(FarTask, row.task) for row in rows]
+        began_s = tasks[0].lane.workers.began_s()
+        run_s = self._clock() - began_s
+        waits_s = [began_s - task.entry.arrived_s if task.entry else 0.0 for task in tasks]
         for place, task in enumerate(tasks):
             of[task.guest].append(place)
         for guest, places in of.items():
             own = {name: output[places] for name, output in outputs.items()} if len(of) > 1 else dict(outputs)
-            guest.answered([tasks[place] for place in places], RAN, own)
+            waited_s = [waits_s[place] for place in places]
+            guest.answered([tasks[place] for place in places], RAN, own, len(rows), run_s, waited_s)
         self.board.tell(self.places[graph.name], tasks[0].lane)
 
     def _release(self, rows: Sequence[Row]) -> None:

@@ -16,7 +16,8 @@ Item = tuple[Any, ...]
 ROW, DROP = "row", "drop"
 """A front's: (ROW, graph, number, ((offset, shape), …), priority, deadline, request id) · (DROP, number)."""
 RAN, FAILED, DROPPED = "ran", "failed", "dropped"
-"""An engine's: (RAN, graph, numbers, outputs) · (FAILED, graph, numbers, error) · (DROPPED, graph, numbers)."""
+"""An engine's: (RAN, graph, numbers, outputs, rows of the batch, seconds that it ran, seconds that each row waited) ·
+(FAILED, graph, numbers, error) · (DROPPED, graph, numbers)."""
 
 
 class Link:
