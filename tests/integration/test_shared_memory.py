@@ -21,6 +21,7 @@ from beholder.client.shared import WORTH_BYTES
 from beholder.config import MIB, Config
 from beholder.errors import ConfigError
 from beholder.inputs.image import encode_png
+from beholder.types import EncodedImage, RawImage
 from beholder.v1 import samples_pb2, scores_pb2
 from beholder.v1 import scoring_service_pb2 as pb
 from beholder.v1.scoring_service_pb2_grpc import ScoringServiceStub
@@ -29,6 +30,8 @@ from eye_folder import EYE, write_models
 from server_process import REPO, ServerProcess, StartServer
 
 SCORERS = ("psnr", "ssim", "sharpness")
+ALONE = {"max_batch_rows": 1}
+"""The last bits of a score may differ with its company."""
 RAW, OTHER = pixels(1), pixels(2)
 FILE = encode_png(pixels(3))
 SMALL = encode_png(pixels(4, 32))
@@ -47,7 +50,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ours(start_server: StartServer, models: Path) -> ServerProcess:
     """Return a server that lends memory and keeps tastes."""
     store, path = models.with_name("tastes.db"), models.with_name("shm")
-    return start_server(models=models, scorers=SCORERS, taste_encoder=EYE, taste_store=store, shm=path)
+    return start_server(models=models, scorers=SCORERS, taste_encoder=EYE, taste_store=store, shm=path, **ALONE)
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +225,7 @@ def test_threads_share_one_region_without_mixing_images(client: Client, inline: 
 
 
 def test_a_server_that_lends_nothing_is_sent_bytes(start_server: StartServer, caplog: pytest.LogCaptureFixture) -> None:
-    server = start_server(scorers="sharpness")
+    server = start_server(scorers="sharpness", **ALONE)
     with Client(server.address, shm=True) as client, Client(server.address) as inline:
         assert values(client.score(RAW, scorers="sharpness")) == values(inline.score(RAW, scorers="sharpness"))
         assert not client.shares_memory
@@ -235,7 +238,7 @@ def test_a_server_that_lends_nothing_is_sent_bytes(start_server: StartServer, ca
 
 
 def test_a_server_that_comes_back_lends_again(start_server: StartServer, tmp_path: Path, inline: Client) -> None:
-    settings = {"scorers": "sharpness", "shm": tmp_path / "shm"}
+    settings = {"scorers": "sharpness", "shm": tmp_path / "shm", **ALONE}
     first = start_server(**settings)
     expected = values(inline.score([RAW, FILE], scorers="sharpness"))
     with Client(first.address, shm=True, timeout_s=WAIT_S) as client:
@@ -253,7 +256,7 @@ def test_a_server_that_comes_back_lends_again(start_server: StartServer, tmp_pat
 def test_what_was_written_goes_as_bytes_where_the_server_that_lent_is_gone(
     start_server: StartServer, tmp_path: Path, inline: Client
 ) -> None:
-    settings, again = {"scorers": "sharpness", "shm": tmp_path / "shm"}, list[ServerProcess]()
+    settings, again = {"scorers": "sharpness", "shm": tmp_path / "shm", **ALONE}, list[ServerProcess]()
     first = start_server(**settings)
     expected = values(inline.score([RAW, FILE, OTHER], scorers="sharpness"))
 
@@ -270,6 +273,24 @@ def test_what_was_written_goes_as_bytes_where_the_server_that_lent_is_gone(
     again[0].stop(signal.SIGKILL)
 
 
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_what_was_written_outlives_the_server_that_lent(
+    start_server: StartServer, tmp_path: Path, how: signal.Signals
+) -> None:
+    server = start_server(scorers="sharpness", shm=tmp_path / "shm")
+    with Client(server.address, shm=True) as client:
+        canvas = client.canvas(256, 256)
+        canvas[:] = OTHER
+        parcel = client._shared.held_parcel()
+        images = [parcel.image_to(image) for image in (RawImage(RAW), RawImage(canvas), EncodedImage(FILE))]
+        assert [image.WhichOneof("content") for image in images] == ["shared"] * 3
+        server.stop(how)
+        wait_for(lambda: not client.shares_memory)
+        for image in images:
+            parcel.check(image)
+    assert [images[0].raw.rgb, images[1].raw.rgb, images[2].encoded] == [RAW.tobytes(), OTHER.tobytes(), FILE]
+
+
 def test_a_socket_of_another_server_is_not_taken(
     ours: ServerProcess, start_server: StartServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -281,11 +302,8 @@ def test_a_socket_of_another_server_is_not_taken(
     other.stop(signal.SIGKILL)
 
 
-def test_memory_is_shared_with_one_server_only() -> None:
+def test_memory_is_shared_with_one_server_of_one_process_only() -> None:
     with pytest.raises(ConfigError, match="want Linux, shm_mb of at least 1 and one server"):
         Client("127.0.0.1:1,127.0.0.1:2", shm=True)
-
-
-def test_several_fronts_lend_nothing(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="want no BEHOLDER_FRONTS beside it"):
-        several.serve(Config(fronts=2, shm=str(tmp_path / "shm")))
+        several.serve(Config(fronts=2, shm="/nowhere"))

@@ -20,7 +20,7 @@ from beholder.config import MIB
 from beholder.errors import ConfigError
 from beholder.inputs.image import encode_png
 from beholder.lease import answer_from, packet_socket, wish_to
-from beholder.rpc.lender import SILENCE_S, Lender
+from beholder.rpc.lender import Lender
 from beholder.rpc.regions import Regions
 from beholder.v1 import samples_pb2, scores_pb2
 from beholder.v1 import scoring_service_pb2 as pb
@@ -41,7 +41,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def ours(start_server: StartServer, path: Path) -> Iterator[ServerProcess]:
     """Return a server that lends little, and has nothing to complain of at the end."""
-    server = start_server(scorers="sharpness", shm=path, shm_mb=LENT_MB, max_message_mb=4)
+    server = start_server(scorers="sharpness", shm=path, shm_mb=LENT_MB, max_message_mb=4, max_batch_rows=1)
     yield server
     assert "Traceback" not in server.log.read_text(encoding="utf-8")
 
@@ -96,6 +96,7 @@ def test_a_token_dies_with_its_connection(path: Path, asks: Callable[..., Any]) 
     assert asks(borrower.image(0, len(FILE))).HasField("score")
     borrower.connection.close()
     wait_for(lambda: "name none" in asks(borrower.image(0, len(FILE))).error.message)
+    wait_for(lambda: not any(borrower.memory[: len(FILE)]))  # whoever keeps it keeps no page that was charged to us
     borrower.close()
 
 
@@ -169,9 +170,7 @@ def test_a_borrower_that_is_killed_leaves_nothing_behind(ours: ServerProcess, pa
         assert client.score(RAW, scorers="sharpness")[0].scores
 
 
-def test_no_more_is_lent_than_allowed_and_a_refused_client_sends_bytes(
-    ours: ServerProcess, path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_no_more_is_lent_than_allowed(ours: ServerProcess, path: Path, caplog: pytest.LogCaptureFixture) -> None:
     wait_for(lambda: lent(ours) == 0)
     held = [ask(connect(path)) for _ in range(LENT_MB)]
     assert all(isinstance(one, Borrower) for one in held)
@@ -219,7 +218,6 @@ def test_who_says_nothing_is_shown_out_and_keeps_nobody_waiting(path: Path) -> N
     assert isinstance(borrower, Borrower)
     borrower.close()
     assert all(connection.recv(1) == b"" for connection in silent)
-    assert SILENCE_S < WAIT_S
     for connection in silent:
         connection.close()
 

@@ -157,8 +157,8 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Close the connection and cancel calls under way."""
-        self._shared.close()
         await self._channel.close()
+        self._shared.close()  # last: its end frees what calls may still want to read
 
     async def __aenter__(self) -> Self:
         return self

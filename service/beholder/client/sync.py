@@ -239,8 +239,8 @@ class Client:
 
     def close(self) -> None:
         """Close the connection and cancel calls under way."""
-        self._shared.close()
         self._channel.close()
+        self._shared.close()  # last: its end frees what calls may still want to read
 
     def __enter__(self) -> Self:
         return self

@@ -39,6 +39,7 @@ class Lender:
         self._path, self._regions = path, regions
         self._tasks: set[asyncio.Task[None]] = set()
         self._door: socket.socket | None = None
+        self._is_stopping = False
 
     def start(self) -> None:
         """Listen.
@@ -50,9 +51,13 @@ class Lender:
         self._begin(self._accept(self._door))
 
     async def stop(self) -> None:
-        """Close the socket and take everything back."""
+        """Close the socket and all connections.
+
+        What is lent stays as it is for its borrowers, who send it to the next server.
+        """
         if self._door is None:
             return
+        self._is_stopping = True
         with contextlib.suppress(OSError):
             self._path.unlink()
         tasks = list(self._tasks)
@@ -95,9 +100,8 @@ class Lender:
             pass
         finally:
             connection.close()
-            if region is not None:
-                # Where the caller died, this frees the pages, which takes a while.
-                await asyncio.shield(asyncio.to_thread(self._regions.take_back, region))
+            if region is not None and not self._is_stopping:
+                await asyncio.to_thread(self._regions.take_back, region)
 
     def _lend(self, connection: socket.socket, size_bytes: int) -> Region | None:
         try:

@@ -20,6 +20,8 @@ MAX_REGIONS = 256
 """Each costs two file descriptors, the mapping's and the connection's, and many systems allow a process 1,024."""
 LEAST_BYTES = MIB
 """Less than this is lent only to who wants no more."""
+FREED_BYTES = 2 * MIB
+"""Pages freed at a time: other threads wait for a millisecond."""
 OFF = "this server lends no memory: start it with BEHOLDER_SHM=PATH, or send the image itself"
 
 
@@ -38,7 +40,7 @@ class Region:
         try:
             os.ftruncate(self._fd, size_bytes)
             fcntl.fcntl(self._fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
-            self._memory = mmap.mmap(self._fd, size_bytes, prot=mmap.PROT_READ)
+            self._memory = mmap.mmap(self._fd, size_bytes)  # never written to, but what is read-only can't free pages
         except (OSError, OverflowError):
             os.close(self._fd)
             raise
@@ -58,7 +60,13 @@ class Region:
             return None
 
     def close(self) -> None:
-        """Let go of the memory; it is free once its borrower lets go too. Takes a while where that is already so."""
+        """Free all pages, whoever still holds the memory, and let go of it; takes a while.
+
+        Pages count for whom first touched them, and reading one that was never written touches it: a borrower that kept
+        them would otherwise make this process's memory grow with each region that it borrows.
+        """
+        for start in range(0, self.size_bytes, FREED_BYTES):
+            self._memory.madvise(mmap.MADV_REMOVE, start, min(FREED_BYTES, self.size_bytes - start))
         self._memory.close()
 
 
