@@ -8,7 +8,7 @@ DEVICE ?= $(if $(wildcard /proc/driver/nvidia/version)$(shell command -v nvidia-
 PROTOS := $(wildcard proto/beholder/*/*.proto)
 .DEFAULT_GOAL := help
 
-.PHONY: help run test check export bench scorers opinion taste soak overload peers install-check gpu-check proto baseline models clean
+.PHONY: help run test check export bench scorers opinion taste soak overload performance peers install-check gpu-check proto baseline models clean
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -60,6 +60,10 @@ soak: $(VENV)/.dev ## long proofs under load (15 min): good, bad, cancelled, kil
 
 overload: $(VENV)/.dev ## simulate overload (10 min); write docs/overload.json and .svg
 	@PYTHONPATH=tests $(BIN)/python -m load.overload $(ARGS)
+
+performance: $(VENV)/.dev ## measure a server beside what the machine can do (40 min); ARGS=--render writes docs/throughput.md
+	@$(BIN)/beholder export
+	@PYTHONPATH=tests $(BIN)/python -m bench.performance $(ARGS)
 
 peers: $(VENV)/.dev ## install and measure other servers on the same job (30 min); write docs/peers.md
 	@$(BIN)/beholder export
