@@ -8,7 +8,7 @@ DEVICE ?= $(if $(wildcard /proc/driver/nvidia/version)$(shell command -v nvidia-
 PROTOS := $(wildcard proto/beholder/*/*.proto)
 .DEFAULT_GOAL := help
 
-.PHONY: help run test check export bench scorers opinion taste soak overload performance peers install-check gpu-check proto baseline models clean
+.PHONY: help run test check export bench scorers opinion taste soak overload performance peers install-check gpu-check gpu-bench proto baseline models clean
 
 help: ## list the verbs
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -75,6 +75,10 @@ install-check: $(VENV)/.dev ## install the serving extra into an empty environme
 gpu-check: $(VENV)/.dev ## prove on a GPU machine that CUDA runs the scorers and agrees with the CPU
 	@$(BIN)/beholder export
 	@PYTHONPATH=tests $(BIN)/python -m bench.gpu_check $(ARGS)
+
+gpu-bench: $(VENV)/.dev ## measure every way of using a GPU (10 min); ARGS=--write writes docs/gpu.md
+	@$(BIN)/beholder export
+	@PYTHONPATH=tests $(BIN)/python -m bench.gpu_bench $(ARGS)
 
 proto: $(VENV)/.dev ## generate service/beholder/v1 and inference_v2 from proto/
 	@$(call generate,service)
