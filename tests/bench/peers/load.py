@@ -25,8 +25,6 @@ RAMP_S = 0.5
 """Answers before this count for CPU time only: the pipeline fills."""
 BURST = 48
 CANCEL_EVERY = 3
-TOLERANCE = 1e-5
-"""How far a score may be from the expected one; batches of other sizes move it by some 1e-7."""
 FAILURES = (grpc.aio.AioRpcError, ConnectionError, ValueError, OSError)
 
 
@@ -145,7 +143,7 @@ async def neighbours(call: Call, peer: Peer, questions: Sequence[Question], per_
     async def outcome(question: Question, prefix: str) -> None:
         try:
             answer = await asyncio.wait_for(call(question.request), TIMEOUT_S)
-            is_right = abs(peer.score(answer) - question.expected) <= TOLERANCE
+            is_right = abs(peer.score(answer) - question.expected) <= peer.tolerance
             found[prefix + ("right" if is_right else "wrong")] += 1
         except TimeoutError:
             found[prefix + "silent"] += 1

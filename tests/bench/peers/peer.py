@@ -48,6 +48,10 @@ class Place:
         return next((self.venv / "lib").glob("python3*")) / "site-packages"
 
 
+ROUNDING = 1e-5
+"""Batches of other sizes move a score by some 1e-7."""
+
+
 class Peer(ABC):
     """One server: how it is installed, configured, started and asked.
 
@@ -57,6 +61,7 @@ class Peer(ABC):
         wire: how it is asked.
         settings: what was chosen and why, for the page.
         program: the file of `programs` that it runs; empty: none.
+        tolerance: how far a right score may be from that of the job done alone.
     """
 
     name: ClassVar[str]
@@ -64,6 +69,7 @@ class Peer(ABC):
     wire: ClassVar[str]
     settings: ClassVar[str]
     program: ClassVar[str] = ""
+    tolerance: ClassVar[float] = ROUNDING
 
     def configure(self, place: Place) -> None:
         """Write the files it is started with."""

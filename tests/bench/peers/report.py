@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.peers import latency
 from bench.peers.latency import middle
-from bench.peers.load import TOLERANCE
+from bench.peers.peer import ROUNDING
 from bench.scorer_report import table
 from server_process import REPO
 
@@ -140,7 +140,7 @@ def _speed(shown: Mapping[str, Any], plain: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _equal(error: float) -> str:
-    return f"equal within {error:.0e}" if 0 < error <= TOLERANCE else "equal" if error == 0 else f"{error:.0e} off"
+    return f"equal within {error:.0e}" if 0 < error <= ROUNDING else "equal" if error == 0 else f"{error:.0e} off"
 
 
 def _found(shown: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from bench.peers.peer import Peer
-from bench.peers.servers.beholder import Beholder, BeholderOip, BeholderStream
+from bench.peers.servers.beholder import Beholder, BeholderFast, BeholderOip, BeholderStream
 from bench.peers.servers.bentoml import BentoML
 from bench.peers.servers.kserve import KServe
 from bench.peers.servers.litserve import LitServe
@@ -15,6 +15,7 @@ from bench.peers.servers.triton import Triton
 PEERS: Mapping[str, Peer] = {
     "beholder": Beholder(),
     "beholder-stream": BeholderStream(),
+    "beholder-fast": BeholderFast(),
     "beholder-oip": BeholderOip(),
     "triton": Triton(),
     "kserve": KServe(),

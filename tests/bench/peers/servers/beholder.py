@@ -7,8 +7,10 @@ from contextlib import AbstractAsyncContextManager
 from beholder.v1 import scoring_service_pb2 as pb
 from bench.peers.callers import Call, GrpcCaller, StreamCaller
 from bench.peers.peer import OipPeer, Peer, Place
+from bench.variants import write_variant
 from server_process import environment
 
+FAST = "fast"
 SETTINGS = (
     "as `beholder serve` chooses by itself (a decoding thread and a runner for each core), "
     "with the cache of repeated images off"
@@ -62,6 +64,27 @@ class BeholderStream(Beholder):
         if message.HasField("error"):
             raise ValueError(message.error.message)
         return _score(message.response)
+
+
+class BeholderFast(Beholder):
+    """The same with a variant of the scorer that resizes by a library of wide registers; not quite the same scores."""
+
+    name = "Beholder (fast)"
+    tolerance = 0.02
+    settings = f"{SETTINGS}; the scorer's folder copied, with `fast = true` in its resize: scores move a little"
+
+    def configure(self, place: Place) -> None:
+        """Write the variant."""
+        write_variant(place.folder, place.scorer, FAST)
+
+    def environment(self, place: Place) -> Mapping[str, str]:
+        """Serve the variant."""
+        own = {"BEHOLDER_MODELS": str(place.folder), "BEHOLDER_SCORERS": f"{place.scorer}-{FAST}"}
+        return {**super().environment(place), **own}
+
+    def request(self, image: bytes, scorer: str) -> bytes:
+        """Return a ScoreRequest of one image."""
+        return super().request(image, f"{scorer}-{FAST}")
 
 
 class BeholderOip(OipPeer):
