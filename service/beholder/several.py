@@ -212,7 +212,15 @@ async def _run_front(parent: Control, start: ForFront, memory: Memory) -> None:
     orders[control.DRAIN] = lambda *_: (
         loop.call_soon_threadsafe(stopping.set) if is_serving.is_set() else serving.leave()
     )
-    engines = Engines(memory, description.places, description.runners, start.fronts, monotonic, metrics)
+    engines = Engines(
+        memory,
+        description.places,
+        description.runners,
+        start.fronts,
+        monotonic,
+        metrics,
+        lost=lambda number: parent.say(control.LOST, number),
+    )
     orders[control.LINK] = lambda number, wires: engines.connect(
         number, socket.socket(fileno=wires[0]), Board(Memory(wires[1]))
     )

@@ -16,8 +16,10 @@ Order = Callable[[Any, list[int]], object]
 """Takes the value and the descriptors."""
 START, LINK, METRICS, DRAIN, STOP = "start", "link", "metrics", "drain", "stop"
 """The parent's words."""
-DESCRIBED, READY, BUILT, SERVING, FAILED = "described", "ready", "built", "serving", "failed"
-"""An engine's, an engine's, a front's, a front's, and anybody's who can't start."""
+DESCRIBED, READY, FAILED = "described", "ready", "failed"
+"""An engine's words; FAILED is anybody's who can't start."""
+BUILT, SERVING, LOST = "built", "serving", "lost"
+"""A front's: LOST is the link to an engine."""
 
 
 class Control:

@@ -9,7 +9,7 @@ import itertools
 import logging
 import socket
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -61,12 +61,20 @@ class Engines:
         places: graph -> its place in the engines' list.
         runners: of each engine process.
         fronts: how many share them.
+        lost: told which engine is no longer linked, for whatever reason.
     """
 
     def __init__(
-        self, memory: Memory, places: Mapping[str, int], runners: int, fronts: int, clock: Clock, metrics: Metrics
+        self,
+        memory: Memory,
+        places: Mapping[str, int],
+        runners: int,
+        fronts: int,
+        clock: Clock,
+        metrics: Metrics,
+        lost: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self.clock, self._metrics = clock, metrics
+        self.clock, self._metrics, self._lost = clock, metrics, lost
         self._memory, self._places, self._runners, self._fronts = memory, places, runners, fronts
         self._changed = threading.Condition()
         self._room = Room(memory.size_bytes)
@@ -261,6 +269,7 @@ class Engines:
             self._take_back(engine, [sent.number])
             sent.lane.release([sent.entry.payload])
             _settle(sent.lane, [sent.entry.payload], _unavailable(sent.lane.graph))
+        self._lost(number)
 
 
 def _unavailable(graph: Graph) -> Unavailable:

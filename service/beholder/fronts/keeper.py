@@ -29,7 +29,8 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.1, 30.0
 """Before a process is started again; each time doubled while it does not live for `STEADY_S`."""
 STEADY_S = 60.0
-STOP, AGAIN, OVERDUE = "stop", "again", "overdue"
+LINK_AGAIN_S = 0.5
+STOP, AGAIN, RELINK, OVERDUE = "stop", "again", "relink", "overdue"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Keeper:
         self._plan, self._welcome = plan, welcome
         self._events = SimpleQueue[tuple[str, Any, Any]]()
         self._members: dict[tuple[str, int], Member] = {}
+        self._links = set[frozenset[Member]]()
         self._lock = threading.Lock()
         self._left: Families = ()
         self._pauses: dict[tuple[str, int], float] = {}
@@ -109,6 +111,10 @@ class Keeper:
             member.failure = value
         elif what == ENDED:
             self._ended(member, value)
+        elif what == control.LOST:
+            self._unlinked(member, value)
+        elif what == RELINK and not self._is_stopping:
+            self._link(value)
         elif what == AGAIN and not self._is_stopping:
             self._spawn(*value)
         elif what == STOP:
@@ -139,13 +145,23 @@ class Keeper:
             self._stop()
 
     def _link(self, one: Member) -> None:
+        """Link a process with all of the other role that it is not linked with."""
         for other in list(self._members.values()):
-            if other.is_up and other.role != one.role:
+            pair = frozenset({one, other})
+            if one.is_up and other.is_up and other.role != one.role and pair not in self._links:
+                self._links.add(pair)
                 its, others = socket.socketpair()
                 one.tell(control.LINK, other.number, [its.fileno(), other.memory])
                 other.tell(control.LINK, one.number, [others.fileno(), one.memory])
                 its.close()
                 others.close()
+
+    def _unlinked(self, front: Member, number: int) -> None:
+        """Link a front with an engine again; where that ended, its end is heard of meanwhile."""
+        engine = self._members.get((ENGINE, number))
+        if engine and frozenset({front, engine}) in self._links:
+            self._links.remove(frozenset({front, engine}))
+            self._later(LINK_AGAIN_S, RELINK, front)
 
     def _welcome_all(self) -> None:
         members = self._members.values()
@@ -159,6 +175,8 @@ class Keeper:
         with self._lock:
             del self._members[key]
             self._left = merged([self._left, counted(member.page)])
+        self._links = {pair for pair in self._links if member not in pair}
+        member.is_up = False
         member.close()
         if self._is_stopping:
             self._stop_engines()

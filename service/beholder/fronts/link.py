@@ -70,6 +70,9 @@ class Link:
                 self._messages.send_bytes(pickle.dumps(items, pickle.HIGHEST_PROTOCOL))
             except OSError:
                 return self.close()
+            except Exception:
+                log.exception("%s is given up", self._name)
+                return self.close()
 
     def _listen(self) -> None:
         try:
