@@ -20,6 +20,7 @@ from beholder.fronts import control
 from beholder.fronts.board import Board
 from beholder.fronts.control import Control
 from beholder.fronts.engines import Engines
+from beholder.fronts.far_lane import lanes_far
 from beholder.fronts.host import Host
 from beholder.fronts.keeper import Keeper, Plan
 from beholder.fronts.member import ENGINE
@@ -212,21 +213,14 @@ async def _run_front(parent: Control, start: ForFront, memory: Memory) -> None:
     orders[control.DRAIN] = lambda *_: (
         loop.call_soon_threadsafe(stopping.set) if is_serving.is_set() else serving.leave()
     )
-    engines = Engines(
-        memory,
-        description.places,
-        description.runners,
-        start.fronts,
-        monotonic,
-        metrics,
-        lost=lambda number: parent.say(control.LOST, number),
-    )
+    engines = Engines(memory, monotonic, metrics, lost=lambda number: parent.say(control.LOST, number))
+    make_lane = lanes_far(engines, description.places, description.runners, start.fronts)
     orders[control.LINK] = lambda number, wires: engines.connect(
         number, socket.socket(fileno=wires[0]), Board(Memory(wires[1]))
     )
     device = Device(description.device, 0, config.intra_op_threads)
     catalog, loaded = app.load(config, device, elsewhere={graph.name: graph for graph in description.graphs})
-    engine = Engine(catalog, loaded, config, device.kind, monotonic, metrics, engines.lane)
+    engine = Engine(catalog, loaded, config, device.kind, monotonic, metrics, make_lane)
     service = app.furnish(config, metrics, loaded, engine, device.kind)
 
     def serves(_: str) -> None:

@@ -18,6 +18,7 @@ from beholder.errors import Cancelled, DeadlinePassed, QueueFull, ScoringFailed,
 from beholder.fronts import board
 from beholder.fronts.board import Board
 from beholder.fronts.engines import Engines
+from beholder.fronts.far_lane import lanes_far
 from beholder.fronts.host import Host
 from beholder.fronts.memory import Memory, shared_file
 from beholder.metrics import Metrics, without_runs
@@ -40,8 +41,9 @@ class Several:
         graphs = tuple(house.loaded.graphs.values())
         self.memory = shared_file(memory_bytes)
         places = {graph.name: place for place, graph in enumerate(graphs)}
-        self.engines = Engines(Memory(os.dup(self.memory)), places, 1, 1, monotonic, house.metrics)
-        self.engine = Engine(house.catalog, house.loaded, config, "cpu", monotonic, house.metrics, self.engines.lane)
+        self.engines = Engines(Memory(os.dup(self.memory)), monotonic, house.metrics)
+        far = lanes_far(self.engines, places, 1, 1)
+        self.engine = Engine(house.catalog, house.loaded, config, "cpu", monotonic, house.metrics, far)
         self.hosts, self.boards = list[Host](), [shared_file(board.SIZE_BYTES) for _ in range(hosts)]
         self.wires = list[socket.socket]()
         for number in range(hosts):
@@ -111,7 +113,7 @@ def values(outcomes: list[Outcome]) -> list[float]:
 def nothing_is_left(made: Several) -> bool:
     """Tell whether no row holds memory, waits or is counted anywhere."""
     rows = [host.board.rows(0, priority) for host in made.hosts for priority in (0, 1)]  # type: ignore[arg-type]
-    waiting = [len(lane.rows) for lane in made.engines._lanes]
+    waiting = [len(lane._share.rows) for lane in made.engine._lanes.values()]
     return not made.engines.used_bytes and not made.engine._held_bytes and not any(rows) and not any(waiting)
 
 

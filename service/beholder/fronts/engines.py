@@ -16,11 +16,10 @@ from functools import partial
 
 from beholder.clock import Clock
 from beholder.engine.expected import Waiting
-from beholder.engine.lane import PREPARED_BATCHES, Deliver, Release, Row
-from beholder.engine.queue import Entry
+from beholder.engine.lane import Deliver, Release, Row
+from beholder.engine.queue import BatchQueue, Entry
 from beholder.errors import BeholderError, ScoringFailed, Unavailable
 from beholder.fronts.board import Board
-from beholder.fronts.far_lane import FarLane
 from beholder.fronts.link import DROP, DROPPED, FAILED, RAN, ROW, Item, Link
 from beholder.fronts.memory import Memory, Room
 from beholder.metrics import Metrics
@@ -33,12 +32,30 @@ DRAWING_THREADS = 2
 RETRY_S = 1.0
 
 
+@dataclass(eq=False)
+class Share:
+    """A graph's rows of this front that engines have.
+
+    Attributes:
+        index: the graph's place in the engines' list.
+        deliver: takes (graph, rows, outputs), one output row for each.
+        release: told of all rows that come back, run or not.
+        rows: guarded by `Engines`; never taken from, only counted.
+    """
+
+    graph: Graph
+    index: int
+    deliver: Deliver
+    release: Release
+    rows: BatchQueue[Row] = field(default_factory=lambda: BatchQueue[Row](1))
+
+
 @dataclass(eq=False, slots=True)
 class _Sent:
     """A row that an engine has."""
 
     number: int
-    lane: FarLane
+    share: Share
     entry: Entry[Row]
     offset: int
     engine: "_Engine"
@@ -58,29 +75,17 @@ class Engines:
 
     Args:
         memory: this front's alone to write to.
-        places: graph -> its place in the engines' list.
-        runners: of each engine process.
-        fronts: how many share them.
         lost: told which engine is no longer linked, for whatever reason.
     """
 
     def __init__(
-        self,
-        memory: Memory,
-        places: Mapping[str, int],
-        runners: int,
-        fronts: int,
-        clock: Clock,
-        metrics: Metrics,
-        lost: Callable[[int], None] = lambda _: None,
+        self, memory: Memory, clock: Clock, metrics: Metrics, lost: Callable[[int], None] = lambda _: None
     ) -> None:
-        self.clock, self._metrics, self._lost = clock, metrics, lost
-        self._memory, self._places, self._runners, self._fronts = memory, places, runners, fronts
+        self.clock, self._memory, self._metrics, self._lost = clock, memory, metrics, lost
         self._changed = threading.Condition()
         self._room = Room(memory.size_bytes)
         self._engines: dict[int, _Engine] = {}
         self._sent: dict[Entry[Row], _Sent] = {}
-        self._lanes: list[FarLane] = []
         self._numbers = itertools.count()
         self._drawing = ThreadPoolExecutor(DRAWING_THREADS, "maps")
 
@@ -94,13 +99,6 @@ class Engines:
         """How much of the memory is taken."""
         with self._changed:
             return self._room.used_bytes
-
-    def lane(self, graph: Graph, deliver: Deliver, release: Release) -> FarLane:
-        """Make a graph's lane: a `MakeLane`."""
-        ahead = self._runners * graph.max_batch_rows * (1 + PREPARED_BATCHES / self._fronts)
-        lane = FarLane(graph, self._places[graph.name], self._runners, int(ahead), self, deliver, release)
-        self._lanes.append(lane)
-        return lane
 
     def connect(self, number: int, wire: socket.socket, board: Board) -> None:
         """Take in an engine process that is warm."""
@@ -121,41 +119,41 @@ class Engines:
         with self._changed:
             return [engine.board for engine in self._engines.values()]
 
-    def rows_ahead_of(self, lane: FarLane, priority: Priority, deadline_s: float) -> int:
+    def rows_ahead_of(self, share: Share, priority: Priority, deadline_s: float) -> int:
         """Count this front's rows that leave before one of this priority and deadline, or run."""
         with self._changed:
-            return lane.rows.rows_ahead_of(priority, deadline_s)
+            return share.rows.rows_ahead_of(priority, deadline_s)
 
-    def waiting(self, lane: FarLane, priority: Priority, deadline_s: float) -> Waiting:
+    def waiting(self, share: Share, priority: Priority, deadline_s: float) -> Waiting:
         """Return what a row of this priority and deadline would meet; what runs counts as waiting."""
         with self._changed:
-            ahead = lane.rows.rows_ahead_of(priority, deadline_s)
-            behind = len(lane.rows) - ahead
+            ahead = share.rows.rows_ahead_of(priority, deadline_s)
+            behind = len(share.rows) - ahead
             for its in Priority:
-                rows = sum(engine.board.rows(lane.index, its) for engine in self._engines.values())
-                others = max(0, rows - lane.rows.waiting_rows(its))
+                rows = sum(engine.board.rows(share.index, its) for engine in self._engines.values())
+                others = max(0, rows - share.rows.waiting_rows(its))
                 ahead, behind = (ahead + others, behind) if its <= priority else (ahead, behind + others)
         return Waiting(ahead, behind, 0)
 
-    def send(self, lane: FarLane, entry: Entry[Row]) -> None:
+    def send(self, share: Share, entry: Entry[Row]) -> None:
         """Write a row into the memory and hand it to the engine that has least to do; answers it where none is left."""
         row = entry.payload
         if row.size_bytes > self._memory.size_bytes:
-            lane.release([row])
+            share.release([row])
             row.task.settle_graph(
-                lane.graph, ScoringFailed(f"{row.size_bytes} bytes of pixels are too many for a front")
+                share.graph, ScoringFailed(f"{row.size_bytes} bytes of pixels are too many for a front")
             )
             return
         offset = self._take_room(row)
         if offset is not None:
-            places = self._write(row, lane.graph.roles, offset)
+            places = self._write(row, share.graph.roles, offset)
             with self._changed:
                 if self._engines:
-                    self._hand_over(lane, entry, offset, places)
+                    self._hand_over(share, entry, offset, places)
                     return
                 self._give_room(offset)
-        lane.release([row])
-        row.task.settle_graph(lane.graph, _unavailable(lane.graph))
+        share.release([row])
+        row.task.settle_graph(share.graph, _unavailable(share.graph))
 
     def drop(self, entry: Entry[Row]) -> None:
         """Ask the engine that has a row to drop it."""
@@ -164,12 +162,12 @@ class Engines:
             if sent:
                 sent.engine.link.post(DROP, sent.number)
 
-    def forget(self, lane: FarLane) -> list[Entry[Row]]:
+    def forget(self, share: Share) -> list[Entry[Row]]:
         """Let go of all engines, and return what they have of a lane."""
         with self._changed:
             for engine in self._engines.values():
                 engine.link.close()
-            return [entry for entry, sent in self._sent.items() if sent.lane is lane]
+            return [entry for entry, sent in self._sent.items() if sent.share is share]
 
     def _take_room(self, row: Row) -> int | None:
         """Wait for room for a row; None where it is no longer wanted, or nobody is there to run it."""
@@ -198,47 +196,47 @@ class Engines:
         return tuple(places)
 
     def _hand_over(
-        self, lane: FarLane, entry: Entry[Row], offset: int, places: tuple[tuple[int, tuple[int, ...]], ...]
+        self, share: Share, entry: Entry[Row], offset: int, places: tuple[tuple[int, tuple[int, ...]], ...]
     ) -> None:
-        engine, number = self._least_busy(lane), next(self._numbers)
-        sent = _Sent(number, lane, entry, offset, engine)
+        engine, number = self._least_busy(share), next(self._numbers)
+        sent = _Sent(number, share, entry, offset, engine)
         engine.sent[number] = self._sent[entry] = sent
-        lane.rows.push(entry)
+        share.rows.push(entry)
         request_id = entry.payload.task.job.request_id
-        engine.link.post(ROW, lane.index, number, places, int(entry.priority), entry.deadline_s, request_id)
+        engine.link.post(ROW, share.index, number, places, int(entry.priority), entry.deadline_s, request_id)
 
-    def _least_busy(self, lane: FarLane) -> _Engine:
+    def _least_busy(self, share: Share) -> _Engine:
         """Return the engine with the fewest rows of this graph, then of this front; those not ready come last."""
         engines = list(self._engines.values())
         if len(engines) == 1:
             return engines[0]
 
         def load(engine: _Engine) -> tuple[bool, int, int]:
-            own = sum(sent.lane is lane for sent in engine.sent.values())
-            rows = sum(engine.board.rows(lane.index, priority) for priority in Priority)
-            return not engine.board.is_ready(lane.index), max(own, rows), len(engine.sent)
+            own = sum(sent.share is share for sent in engine.sent.values())
+            rows = sum(engine.board.rows(share.index, priority) for priority in Priority)
+            return not engine.board.is_ready(share.index), max(own, rows), len(engine.sent)
 
         return min(engines, key=load)
 
     def _hear(self, engine: _Engine, items: Sequence[Item]) -> None:
         for said, index, numbers, *more in items:
-            lane, rows = self._take_back(engine, numbers)
-            if lane is None:
+            share, rows = self._take_back(engine, numbers)
+            if share is None:
                 continue
-            lane.release(rows)
+            share.release(rows)
             if said == RAN:
                 outputs, *ran = more
-                self._count(lane, len(rows), *ran)
-                deliver = partial(_deliver, lane, rows, outputs)
-                self._drawing.submit(deliver) if lane.graph.draws else deliver()
+                self._count(share, len(rows), *ran)
+                deliver = partial(_deliver, share, rows, outputs)
+                self._drawing.submit(deliver) if share.graph.draws else deliver()
             elif said == FAILED:
-                _settle(lane, rows, more[0])
+                _settle(share, rows, more[0])
             elif said != DROPPED:
                 raise ValueError(f"an engine said {said!r} of graph {index}")
 
-    def _count(self, lane: FarLane, rows: int, batch_rows: int, run_s: float, waits_s: Sequence[float]) -> None:
+    def _count(self, share: Share, rows: int, batch_rows: int, run_s: float, waits_s: Sequence[float]) -> None:
         """Note of its own rows what a lane here would have; all of it is told by the engine: see `without_runs`."""
-        name = lane.graph.name
+        name = share.graph.name
         self._metrics.batch_rows.labels(name).observe(batch_rows)
         self._metrics.rows.labels(name).inc(rows)
         self._metrics.row_run_seconds.labels(name).inc(rows * run_s)
@@ -246,16 +244,16 @@ class Engines:
         for wait_s in waits_s:
             queue.observe(wait_s)
 
-    def _take_back(self, engine: _Engine, numbers: Sequence[int]) -> tuple[FarLane | None, list[Row]]:
+    def _take_back(self, engine: _Engine, numbers: Sequence[int]) -> tuple[Share | None, list[Row]]:
         """Take rows of one lane from an engine, with the memory that they had."""
         with self._changed:
             sents = [engine.sent.pop(number) for number in numbers]
             for sent in sents:
                 del self._sent[sent.entry]
-                sent.lane.rows.discard(sent.entry)
+                sent.share.rows.discard(sent.entry)
                 self._room.give(sent.offset)
             self._changed.notify_all()
-        return (sents[0].lane if sents else None), [sent.entry.payload for sent in sents]
+        return (sents[0].share if sents else None), [sent.entry.payload for sent in sents]
 
     def _end(self, number: int, engine: _Engine) -> None:
         with self._changed:
@@ -267,8 +265,8 @@ class Engines:
             log.error("engine process %d ended; %d rows that it had are answered with UNAVAILABLE", number, len(left))
         for sent in left:
             self._take_back(engine, [sent.number])
-            sent.lane.release([sent.entry.payload])
-            _settle(sent.lane, [sent.entry.payload], _unavailable(sent.lane.graph))
+            sent.share.release([sent.entry.payload])
+            _settle(sent.share, [sent.entry.payload], _unavailable(sent.share.graph))
         self._lost(number)
 
 
@@ -276,14 +274,14 @@ def _unavailable(graph: Graph) -> Unavailable:
     return Unavailable(f"the process that runs {graph.name} ended; it is started again", RETRY_S)
 
 
-def _settle(lane: FarLane, rows: Sequence[Row], error: BeholderError) -> None:
+def _settle(share: Share, rows: Sequence[Row], error: BeholderError) -> None:
     for row in rows:
-        row.task.settle_graph(lane.graph, error)
+        row.task.settle_graph(share.graph, error)
 
 
-def _deliver(lane: FarLane, rows: Sequence[Row], outputs: Mapping[str, Tensor]) -> None:
+def _deliver(share: Share, rows: Sequence[Row], outputs: Mapping[str, Tensor]) -> None:
     try:
-        lane.deliver(lane.graph, rows, outputs)
+        share.deliver(share.graph, rows, outputs)
     except Exception:
-        log.exception("what graph %s gave could not be read", lane.graph.name)
-        _settle(lane, rows, ScoringFailed(f"{lane.graph.name} failed; the server's log has the reason"))
+        log.exception("what graph %s gave could not be read", share.graph.name)
+        _settle(share, rows, ScoringFailed(f"{share.graph.name} failed; the server's log has the reason"))

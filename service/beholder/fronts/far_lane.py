@@ -1,37 +1,46 @@
 """A lane of a front: its rows run in engine processes, and the engine of this process need not know."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from beholder.engine.expected import run_s
-from beholder.engine.lane import Deliver, Release, Row
-from beholder.engine.queue import BatchQueue, Entry
+from beholder.engine.lane import PREPARED_BATCHES, Deliver, Release, Row
+from beholder.engine.lanes import MakeLane
+from beholder.engine.queue import Entry
+from beholder.fronts.engines import Engines, Share
 from beholder.inputs.steps import Step
 from beholder.scoring.asked import Graph
 from beholder.types import Priority
 
-if TYPE_CHECKING:
-    from beholder.fronts.engines import Engines
+
+def lanes_far(engines: Engines, places: Mapping[str, int], runners: int, fronts: int) -> MakeLane:
+    """Return what makes a graph's lane.
+
+    Args:
+        places: graph -> its place in the engines' list.
+        runners: of each engine process.
+        fronts: how many share the engines.
+    """
+
+    def make(graph: Graph, deliver: Deliver, release: Release) -> FarLane:
+        ahead = runners * graph.max_batch_rows * (1 + PREPARED_BATCHES / fronts)
+        return FarLane(Share(graph, places[graph.name], deliver, release), engines, runners, int(ahead))
+
+    return make
 
 
 class FarLane:
     """A graph's rows of this front; it is what the engine takes for a `Lane`, as `AnyLane` says.
 
     Args:
-        index: the graph's place in the engines' list.
         runners: of each engine process.
         ahead: rows that may be prepared ahead for each engine process.
     """
 
-    def __init__(
-        self, graph: Graph, index: int, runners: int, ahead: int, fleet: "Engines", deliver: Deliver, release: Release
-    ) -> None:
-        self.graph, self.index, self.runners = graph, index, runners
-        self.steps: tuple[Step, ...] = graph.image.steps
+    def __init__(self, share: Share, engines: Engines, runners: int, ahead: int) -> None:
+        self.graph, self.runners = share.graph, runners
+        self.steps: tuple[Step, ...] = share.graph.image.steps
         self.coming = 0
-        self.deliver, self.release = deliver, release
-        self.rows = BatchQueue[Row](1)
-        """Rows that an engine has; guarded by `Engines`, never taken from, only counted."""
-        self._ahead, self._engines = ahead, fleet
+        self._share, self._engines, self._ahead = share, engines, ahead
 
     @property
     def workers(self) -> "FarLane":
@@ -41,7 +50,7 @@ class FarLane:
     @property
     def is_ready(self) -> bool:
         """Whether an engine says that its lane is ready."""
-        return any(board.is_ready(self.index) for board in self._engines.boards())
+        return any(board.is_ready(self._share.index) for board in self._engines.boards())
 
     def warm_up(self) -> None:
         """Wait for the first engine process, which is warm when it comes."""
@@ -52,13 +61,13 @@ class FarLane:
 
     def stop(self) -> list[Entry[Row]]:
         """Let go of the engines, and return what they have not answered."""
-        return self._engines.forget(self)
+        return self._engines.forget(self._share)
 
     def push(self, row: Row) -> Entry[Row]:
         """Hand a row to an engine; waits while the memory is full."""
         job = row.task.job
         entry = Entry(row, (), job.priority, job.deadline_s, 1.0, 0.0)
-        self._engines.send(self, entry)
+        self._engines.send(self._share, entry)
         return entry
 
     def discard(self, entry: Entry[Row]) -> bool:
@@ -68,7 +77,9 @@ class FarLane:
 
     def wants(self, priority: Priority, deadline_s: float) -> bool:
         """Tell whether a row should be prepared now; yes where no engine is there, so that it is soon refused."""
-        return self._engines.rows_ahead_of(self, priority, deadline_s) < self._ahead * max(1, self._engines.count)
+        return self._engines.rows_ahead_of(self._share, priority, deadline_s) < self._ahead * max(
+            1, self._engines.count
+        )
 
     def expected_s(self, rows: int, behind: int, priority: Priority, deadline_s: float) -> float | None:
         """Return the seconds until new rows would be done, as `Lane.expected_s` does.
@@ -76,10 +87,10 @@ class FarLane:
         Of rows of other fronts only the priority is known: those of the same one count as if they went first.
         """
         boards = self._engines.boards()
-        cost = next((known for known in (board.cost(self.index) for board in boards) if known), None)
+        cost = next((known for known in (board.cost(self._share.index) for board in boards) if known), None)
         if cost is None:
             return None
-        turn_s = max(board.turn_s(self.index) for board in boards)
-        waiting = self._engines.waiting(self, priority, deadline_s).plus(rows, behind)
+        turn_s = max(board.turn_s(self._share.index) for board in boards)
+        waiting = self._engines.waiting(self._share, priority, deadline_s).plus(rows, behind)
         runners = self.runners * len(boards)
         return run_s(cost, waiting, self.graph.max_batch_rows, runners, turn_s, self._engines.clock())
