@@ -9,9 +9,9 @@ from collections import deque
 
 import numpy as np
 
-from beholder.client.room import Room
 from beholder.errors import Unavailable
 from beholder.lease import MAX_PACKET_BYTES, Offer, answer_from, packet_socket, wish_to
+from beholder.room import Room
 from beholder.types import U8
 
 ANSWER_S = 1.0

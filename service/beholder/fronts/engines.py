@@ -21,8 +21,9 @@ from beholder.engine.queue import BatchQueue, Entry
 from beholder.errors import BeholderError, ScoringFailed, Unavailable
 from beholder.fronts.board import Board
 from beholder.fronts.link import DROP, DROPPED, FAILED, RAN, ROW, Item, Link
-from beholder.fronts.memory import Memory, Room
+from beholder.fronts.memory import Memory
 from beholder.metrics import Metrics
+from beholder.room import Room
 from beholder.scoring.asked import Graph
 from beholder.types import Priority, Tensor
 
@@ -180,7 +181,7 @@ class Engines:
         return None
 
     def _give_room(self, offset: int) -> None:
-        self._room.give(offset)
+        self._room.give_back(offset)
         self._changed.notify_all()
 
     def _write(self, row: Row, roles: Sequence[str], offset: int) -> tuple[tuple[int, tuple[int, ...]], ...]:
@@ -251,7 +252,7 @@ class Engines:
             for sent in sents:
                 del self._sent[sent.entry]
                 sent.share.rows.discard(sent.entry)
-                self._room.give(sent.offset)
+                self._room.give_back(sent.offset)
             self._changed.notify_all()
         return (sents[0].share if sents else None), [sent.entry.payload for sent in sents]
 

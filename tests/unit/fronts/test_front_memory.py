@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beholder.fronts.memory import Memory, Room, shared_file
+from beholder.fronts.memory import Memory, shared_file
+from beholder.room import Room
 
 SIZE = 4096
 
@@ -26,9 +27,9 @@ def test_parts_never_overlap_and_all_of_it_is_whole_again(steps: list[tuple[int,
         elif taken:
             offset = sorted(taken)[which % len(taken)]
             del taken[offset]
-            room.give(offset)
+            room.give_back(offset)
     for offset in taken:
-        room.give(offset)
+        room.give_back(offset)
     assert room.used_bytes == 0
     assert room.take(SIZE) == 0
 
@@ -37,7 +38,7 @@ def test_the_lowest_part_that_fits_is_given() -> None:
     room = Room(SIZE)
     first, second, third = (room.take(640) for _ in range(3))
     assert None not in (first, second, third)
-    room.give(first or 0)
+    room.give_back(first or 0)
     assert room.take(1000) == 3 * 640
     assert room.take(640) == first
 

@@ -1,4 +1,4 @@
-"""Where there is room in a region: first fit from the front, so that the same pages are used again and again."""
+"""Where there is room in memory that is shared: first fit from the front, so that few pages are ever touched."""
 
 import bisect
 
@@ -6,15 +6,20 @@ ALIGN_BYTES = 64
 
 
 class Room:
-    """The free parts of a region; whoever shares one holds a lock.
+    """Which parts of a memory are free; whoever shares one holds a lock.
 
     Args:
-        size_bytes: of the region.
+        size_bytes: of the memory.
     """
 
     def __init__(self, size_bytes: int) -> None:
         self._free = [(0, size_bytes)]
         self._taken: dict[int, int] = {}
+
+    @property
+    def used_bytes(self) -> int:
+        """How much is taken."""
+        return sum(self._taken.values())
 
     def take(self, size_bytes: int) -> int | None:
         """Return where so many bytes may be written; None where they fit nowhere."""

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beholder.client.room import ALIGN_BYTES, Room
+from beholder.room import ALIGN_BYTES, Room
 
 SIZE = 16 * ALIGN_BYTES
 
