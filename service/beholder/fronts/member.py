@@ -58,7 +58,6 @@ class Member:
     memory: int
     since_s: float
     is_up: bool = False
-    is_serving: bool = False
     value: Any = None
     failure: str = ""
     page: Families = ()

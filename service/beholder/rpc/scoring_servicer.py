@@ -130,9 +130,8 @@ class ScoringServicer(pb_grpc.ScoringServiceServicer):
         return found
 
     async def _image_ids(self, samples: Sequence[Sample | InputError], scorers: Sequence[Scorer]) -> list[str]:
-        if not asks_taste(scorers):
-            return [""] * len(samples)
-        return await apart(self._threads, partial(image_ids, samples, scorers))
+        ids = partial(image_ids, samples, scorers)
+        return await apart(self._threads, ids) if asks_taste(scorers) else ids()
 
     async def _results(
         self,

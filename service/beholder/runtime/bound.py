@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from beholder.config import MIB
 from beholder.runtime.session import Device
 from beholder.types import Tensor
 
-KEPT_SETS, KEPT_BYTES = 32, 256 * 2**20
+KEPT_SETS, KEPT_BYTES = 32, 256 * MIB
 """What one session keeps of the device while nobody runs: graphs of fixed size have a set for each batch size."""
 Shapes = tuple[tuple[str, tuple[int, ...], str], ...]
 

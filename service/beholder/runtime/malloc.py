@@ -7,7 +7,8 @@ page of the next buffer: a third of the time that an image of 2048x2048 takes to
 import ctypes
 from collections.abc import Mapping
 
-MIB = 2**20
+from beholder.config import MIB
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_MIB = 64
 """What each of glibc's arenas, of which threads that work at one time have one each, keeps free at its end; as large as
