@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -53,19 +54,20 @@ def build_server(
     from beholder.rpc.oip_servicer import OipServicer
 
     server = grpc.aio.server(options=_options(config, shares_port=shares_port))
+    handlers = cast(grpc.aio.Server, _Handlers(server))
     finder, threads = Finder(engine, tastes), ThreadPoolExecutor(STORE_THREADS, "store")
     default_s, max_bytes = config.default_timeout_s, config.max_message_mb * MIB
     scoring = ScoringServicer(engine, finder, threads, default_s, max_bytes, metrics, regions)
-    scoring_service_pb2_grpc.add_ScoringServiceServicer_to_server(scoring, server)
+    scoring_service_pb2_grpc.add_ScoringServiceServicer_to_server(scoring, handlers)
     scorer_service_pb2_grpc.add_ScorerServiceServicer_to_server(
-        ScorerServicer(engine, finder, threads, metrics, regions, config.shm), server
+        ScorerServicer(engine, finder, threads, metrics, regions, config.shm), handlers
     )
     calls = TasteCalls(tastes, config.max_samples, regions)
     telling = TasteServicer(calls, threads, default_s, engine.clock, metrics)
-    taste_service_pb2_grpc.add_TasteServiceServicer_to_server(telling, server)
+    taste_service_pb2_grpc.add_TasteServiceServicer_to_server(telling, handlers)
     inference = OipServicer(engine, finder, health, threads, config, metrics)
-    inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(inference, server)
-    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+    inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(inference, handlers)
+    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, handlers)
     names = [
         scoring_service_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name,
         scorer_service_pb2.DESCRIPTOR.services_by_name["ScorerService"].full_name,
@@ -74,8 +76,22 @@ def build_server(
         health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
         reflection.SERVICE_NAME,
     ]
-    reflection.enable_server_reflection(names, server)
+    reflection.enable_server_reflection(names, handlers)
     return server
+
+
+class _Handlers:
+    """A server as generated code fills it, without the step that makes each call cost more for each method there is.
+
+    grpcio 1.85 waits for the next call of every registered method anew at each call (grpc/grpc#43461): with our thirty
+    that took as long as all else that gRPC does. Handlers that are only generic are found by name.
+    """
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self.add_generic_rpc_handlers = server.add_generic_rpc_handlers
+
+    def add_registered_method_handlers(self, service: str, methods: object) -> None:
+        """Do nothing."""
 
 
 def listen(server: grpc.aio.Server, address: str) -> str:
