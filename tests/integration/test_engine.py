@@ -1,9 +1,11 @@
 """The engine with real threads and fake sessions: who is answered, once, whatever happens to the others."""
 
 import contextlib
+import gc
 import io
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
@@ -413,12 +415,74 @@ def test_a_backlog_of_one_graph_does_not_keep_the_device_from_another(house: Hou
         lone = submit(engine, [Sample(grey_png(9))], "other")
         until(lambda: house.sample_count("beholder_queue_rows", graph="other", priority="interactive") == 1)
         until(lambda: house.sample_count("beholder_queue_rows", graph="busy", priority="interactive") >= 2)
-        until(lambda: len(engine._lanes["other"].workers._slots._line) == 1)  # its runner lines up later
+        until(lambda: len(engine._lanes["other"].workers._slots._line) == 2)  # the runners of both line up later
         order.clear()
         busy.gate.set()
         lone.wait(WAIT_S)
         backlog.wait(WAIT_S)
     assert order.index("other") <= 2
+
+
+@pytest.mark.parametrize(
+    ("device", "settings", "thread"),
+    [
+        ("cpu", {"decode_threads": 2, "runners": 2}, "prepare-"),
+        ("cpu", {"decode_threads": 1, "runners": 2}, "bright-"),
+        ("cuda", {"decode_threads": 2, "runners": 2}, "bright-"),
+    ],
+    ids=["a CPU", "too few that prepare", "a GPU"],
+)
+def test_who_prepares_a_sample_runs_it_too_where_that_costs_nobody_a_thread(
+    house: House, device: str, settings: dict[str, int], thread: str
+) -> None:
+    names: list[str] = []
+
+    def note(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        names.append(threading.current_thread().name)
+        return brightness(inputs)
+
+    house.add_graph("bright", note)
+    with running(house, device, **settings) as engine:
+        names.clear()
+        for level in range(5):
+            ask(engine, [Sample(grey_png(level))], "bright")
+    assert len(names) == 5
+    assert all(name.startswith(thread) for name in names)
+
+
+def test_who_prepares_a_sample_for_several_graphs_runs_the_last_alone(house: House) -> None:
+    threads: dict[str, str] = {}
+
+    def noting(name: str) -> Callable[[Mapping[str, Tensor]], dict[str, Tensor]]:
+        def run(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+            threads[name] = threading.current_thread().name
+            return brightness(inputs)
+
+        return run
+
+    for name in ("one", "two"):
+        house.add_graph(name, noting(name))
+    with running(house, runners=2) as engine:
+        ask(engine, [Sample(grey_png(1))], "one", "two")
+    assert threads["one"].startswith("one-")
+    assert threads["two"].startswith("prepare-")
+
+
+def test_a_sample_that_was_scored_is_held_by_nobody(house: House) -> None:
+    session = house.add_graph("bright", brightness)
+    with running(house, cache_mb=0) as engine:
+        hold(session)
+        gc.disable()
+        try:
+            job = submit(engine, [Sample(grey_png(1))], "bright")
+            session.entered.acquire(timeout=WAIT_S)
+            task = weakref.ref(job.tasks[0])
+            session.gate.set()
+            job.wait(WAIT_S)
+            del job
+            until(lambda: task() is None)
+        finally:
+            gc.enable()
 
 
 def test_a_deadline_that_never_comes_stops_no_thread(house: House) -> None:
@@ -460,7 +524,7 @@ def test_once_it_knows_what_a_batch_costs_the_door_refuses_what_cant_be_done_in_
 
 def test_bulk_rows_that_are_still_to_be_prepared_refuse_nobody_who_overtakes_them(house: House) -> None:
     session = house.add_graph("bright", _slow, rows=1)
-    with running(house, cache_mb=0, max_prepared_mb=1, decode_threads=1) as engine:
+    with running(house, cache_mb=0, max_prepared_mb=1) as engine:
         for level in range(4):
             ask(engine, [Sample(grey_png(level))], "bright")
         hold(session)
@@ -632,7 +696,7 @@ def test_results_are_told_one_by_one_and_then_the_job_is_done(house: House) -> N
 
 def test_stopping_answers_those_who_never_got_their_turn(house: House) -> None:
     session = house.add_graph("bright", brightness, rows=1)
-    with running(house) as engine:
+    with running(house, "cuda") as engine:
         hold(session)
         runs = submit(engine, [Sample(grey_png(1))], "bright")
         session.entered.acquire(timeout=WAIT_S)

@@ -28,6 +28,7 @@ class Machine:
         runners: batches at the same time of one graph; `slots`: of all graphs.
         threads: that prepare.
         cores: processors of the device. On a CPU preparing shares them; else it has `threads` of its own.
+        helps: whether a thread that prepared runs a batch too, as the engine has it on a CPU.
         pads: whether batches are filled up to a power of two.
         noise: standard deviation of the logarithm of times.
         stall, stall_s: the share of batches that take so much longer.
@@ -40,6 +41,7 @@ class Machine:
     threads: int
     cores: float
     is_cpu: bool
+    helps: bool = False
     pads: bool = False
     noise: float = 0.1
     stall: float = 0.0
@@ -70,7 +72,7 @@ class Machine:
 IMAGE_SAFETY = GraphCost("image-safety", 0.0006, 0.0152, 4, 0.0043)
 """The card's times on one thread; preparing is decoding (0.95 ms), letterbox (2.4) and the service around it (0.9)."""
 LITE = GraphCost("efficientnet-lite0", 0.0001, 0.0056, 2, 0.0043)
-TWO_CORES = Machine("2 cores", (IMAGE_SAFETY,), runners=2, slots=2, threads=2, cores=2, is_cpu=True)
+TWO_CORES = Machine("2 cores", (IMAGE_SAFETY,), runners=2, slots=2, threads=2, cores=2, is_cpu=True, helps=True)
 TWO_GRAPHS = replace(TWO_CORES, name="2 cores, two graphs", graphs=(IMAGE_SAFETY, LITE))
 GPU = Machine(
     "a GPU with 16 cores",

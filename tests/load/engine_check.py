@@ -21,7 +21,7 @@ from load.replica import BEHOLDER, End
 from load.simulator import Ledger, World
 
 COST = GraphCost("asleep", 0.010, 0.010, 4, 0.0003)
-MACHINE = Machine("asleep", (COST,), runners=1, slots=1, threads=2, cores=1, is_cpu=False, noise=0.02)
+MACHINE = Machine("asleep", (COST,), runners=1, slots=1, threads=2, cores=1, is_cpu=False, helps=True, noise=0.02)
 CALLERS = (
     Caller("now", 0.4, timeout_s=0.25),
     Caller("soon", 0.3, timeout_s=1.0),

@@ -9,7 +9,7 @@ import numpy as np
 
 from beholder.engine.admission import Admission
 from beholder.engine.cost import CostModel
-from beholder.engine.expected import done_s, run_s
+from beholder.engine.expected import done_s, line_s, run_s
 from beholder.engine.lane import PREPARED_BATCHES
 from beholder.engine.queue import BatchQueue, Entry
 from beholder.metrics import Metrics
@@ -119,13 +119,19 @@ class Replica:
         self._stalls: Iterator[bool] = cycle((rng.uniform(size=9973) < machine.stall).tolist())
         self._device = Cores(events, machine.cores)
         self._hands = self._device if machine.is_cpu else Cores(events, machine.threads)
-        self._prepare_cost, self._costs = CostModel(), [CostModel() for _ in machine.graphs]
+        self._prepare_cost, self._thread_cost = CostModel(), CostModel()
+        self._costs = [CostModel() for _ in machine.graphs]
         self._coming = [0] * len(machine.graphs)
         self._turns = Turns(machine.slots, events)
         self._lanes = [self._lane(graph) for graph in range(len(machine.graphs))]
         line = Turns(machine.threads, events)
+
+        def lasts_s(_: int) -> float:
+            return self._thread_cost.predict(1, 1, events.now) or 0.0 if policy.by_deadline else 0.0
+
+        queue = BatchQueue[Task](1)
         self._preparers = Station(
-            events, BatchQueue[Task](1), machine.threads, line, self._prepare, self._expire, self._wants
+            events, queue, machine.threads, line, self._prepare, self._expire, self._wants, lasts_s
         )
 
     def submit(self, request: Request) -> None:
@@ -134,11 +140,12 @@ class Replica:
         expected_s = self._expected_s(request) if by_deadline else None
         priority = caller.priority if by_deadline else Priority.INTERACTIVE
         self._admission.admit(caller.rows, 0, self._deadline_s(request), expected_s, priority)
-        for graph in caller.graphs:
+        coming = caller.graphs[:-1] if self._machine.helps else caller.graphs
+        for graph in coming:
             self._coming[graph] += caller.samples
         request.missing = caller.samples
         for _ in range(caller.samples):
-            task = Task(request, len(caller.graphs), set(caller.graphs))
+            task = Task(request, len(caller.graphs), set(coming))
             self._push(self._preparers, task, caller.graphs)
 
     def cancel(self, request: Request) -> None:
@@ -167,15 +174,20 @@ class Replica:
     def _expected_s(self, request: Request) -> float | None:
         """Ask what `Engine._expected_s` and `Lane.expected_s` ask, of the same functions."""
         caller, now, machine = request.caller, self._events.now, self._machine
-        ahead = self._preparers.queue.rows_ahead_of(caller.priority, request.deadline_s)
+        line, threads = self._preparers.waiting(caller.priority, request.deadline_s), machine.threads
         expected = []
         for graph in caller.graphs:
-            sooner = min(self._coming[graph], ahead + machine.threads)
+            sooner = min(self._coming[graph], line.rows + threads)
             waiting = self._lanes[graph].waiting(caller.priority, request.deadline_s)
             waiting = waiting.plus(caller.samples + sooner, self._coming[graph] - sooner)
             most, turn_s = machine.graphs[graph].max_rows, self._turns.turn_s()
             expected.append(run_s(self._costs[graph], waiting, most, machine.runners, turn_s, now))
-        return done_s(self._prepare_cost, ahead + caller.samples, machine.threads, expected, now)
+        images = caller.samples + (0 if machine.helps else line.rows)
+        done = done_s(self._prepare_cost, images, threads, expected, now)
+        if not machine.helps or done is None:
+            return done
+        through = line_s(self._thread_cost, caller.samples + line.rows + line.running, threads, now)
+        return done if through is None else max(done, through)
 
     def _wants(self, entry: Entry[Task]) -> bool:
         """Ask what `Lane.wants` asks."""
@@ -191,12 +203,14 @@ class Replica:
     def _deadline_s(self, request: Request) -> float:
         return request.deadline_s if self._policy.by_deadline else NEVER
 
-    def _push(self, station: Station[Task], task: Task, shape: Hashable) -> None:
+    def _push(
+        self, station: Station[Task], task: Task, shape: Hashable, helped: Callable[[], None] | None = None
+    ) -> None:
         request = task.request
         priority = request.caller.priority if self._policy.by_deadline else Priority.INTERACTIVE
         entry = Entry(task, shape, priority, self._deadline_s(request), 1.0, self._events.now)
         request.waits.append((station, entry))
-        station.push(entry)
+        station.push(entry, helped)
 
     def _prepare(self, batch: list[Entry[Task]], done: Callable[[], None]) -> None:
         work_s = sum(self._machine.graphs[graph].prepare_s for graph in batch[0].payload.request.caller.graphs)
@@ -204,13 +218,22 @@ class Replica:
 
     def _prepared(self, task: Task, started_s: float, done: Callable[[], None]) -> None:
         now = self._events.now
-        if not task.request.is_gone:
-            for graph in task.request.caller.graphs:
+        self._prepare_cost.observe(1, 1.0, now - started_s, now)
+
+        def free() -> None:
+            now = self._events.now
+            self._thread_cost.observe(1, 1.0, now - started_s, now)
+            done()
+
+        graphs = () if task.request.is_gone else task.request.caller.graphs
+        helped = free if graphs and self._machine.helps else None
+        for graph in graphs:
+            if graph in task.coming:
                 task.coming.remove(graph)
                 self._coming[graph] -= 1
-                self._push(self._lanes[graph], task, None)
-        self._prepare_cost.observe(1, 1.0, now - started_s, now)
-        done()
+            self._push(self._lanes[graph], task, None, helped if graph == graphs[-1] else None)
+        if not helped:
+            free()
 
     def _run(self, graph: int, batch: list[Entry[Task]], done: Callable[[], None]) -> None:
         work_s = self._machine.run_s(graph, len(batch)) * next(self._noise)

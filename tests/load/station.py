@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Generic, TypeVar
 
 from beholder.engine.cost import CostModel
@@ -28,12 +29,18 @@ class Turns:
 
     def ask(self, turn: Callable[[], None]) -> None:
         """Call `turn` when it has come, at once where nobody is before it."""
-        if self._free:
-            self._free -= 1
-            self._waits.observe(1, 1.0, 0.0, self._events.now)
+        if self.enter_now():
             turn()
         else:
             self._line.append((self._events.now, turn))
+
+    def enter_now(self) -> bool:
+        """Take a turn if nobody has to be waited for."""
+        if not self._free:
+            return False
+        self._free -= 1
+        self._waits.observe(1, 1.0, 0.0, self._events.now)
+        return True
 
     def leave(self) -> None:
         """Let the next one have its turn."""
@@ -72,13 +79,23 @@ class Station(Generic[P]):
         self._is_open, self._lasts_s = is_open, lasts_s
         self._late_at = self._due_at = NEVER
 
-    def push(self, entry: Entry[P]) -> None:
-        """Add an entry."""
+    def push(self, entry: Entry[P], helped: Callable[[], None] | None = None) -> None:
+        """Add an entry.
+
+        Args:
+            helped: called once the thread that pushes, and may run a batch before it goes on, is free.
+        """
+        helps = helped is not None and self._turns.enter_now()
         self.queue.push(entry)
         if entry.deadline_s < self._late_at:
             self._late_at = entry.deadline_s
             self._events.at(entry.deadline_s, self._watch, entry.deadline_s)
+        if helps:
+            self._run(helped)
+            return
         self._line_up()
+        if helped:
+            helped()
 
     def waiting(self, priority: Priority, deadline_s: float) -> Waiting:
         """Return what a row of this priority and deadline would meet."""
@@ -110,21 +127,28 @@ class Station(Generic[P]):
 
     def _take(self) -> None:
         self._standing -= 1
+        self._run(None)
+
+    def _run(self, helped: Callable[[], None] | None) -> None:
         now = self._events.now
         late = self.queue.expire(now + self._lasts_s(self.queue.batch_rows(self._idle)))
         batch = self.queue.take(now, self._idle, self._is_open)
         if batch:
             self._idle -= 1
-            self._begin(batch, self._done)
+            self._begin(batch, partial(self._done, helped))
         else:
             self._turns.leave()
         self._tell(late)
         self._line_up()
+        if helped and not batch:
+            helped()
 
-    def _done(self) -> None:
+    def _done(self, helped: Callable[[], None] | None) -> None:
         self._idle += 1
         self._turns.leave()
         self._line_up()
+        if helped:
+            helped()
 
     def _watch(self, when: float) -> None:
         if when == self._late_at:

@@ -18,7 +18,7 @@ from beholder.config import MIB, Config
 from beholder.engine.admission import Admission
 from beholder.engine.answers import Answers
 from beholder.engine.cost import CostModel
-from beholder.engine.expected import done_s
+from beholder.engine.expected import done_s, line_s
 from beholder.engine.job import Job, SampleTask, Waits
 from beholder.engine.lane import Row
 from beholder.engine.lanes import AnyLane, MakeLane, lanes_here
@@ -73,7 +73,8 @@ class Engine:
         self._admission = Admission(config.max_queue_rows, config.max_queue_mb * MIB, clock, metrics)
         self._lock = threading.Lock()
         self._held_bytes = 0
-        self._prepare_cost = CostModel()
+        self._prepare_cost, self._thread_cost = CostModel(), CostModel()
+        """Of a sample: until its rows are prepared, and until the thread that did it is free."""
         self._preparers = Workers(
             "prepare",
             BatchQueue[SampleTask](max_batch_rows=1),
@@ -82,6 +83,7 @@ class Engine:
             self._expire,
             clock,
             is_open=self._wants,
+            lasts_s=self._lasts_s,
         )
         make = make_lane or lanes_here(config, device, len(loaded.graphs), clock, metrics)
         self._lanes = {
@@ -167,17 +169,19 @@ class Engine:
         if not 1 <= len(samples) <= self._config.max_samples:
             limit = self._config.max_samples
             raise InvalidSample(f"want 1 to {limit} samples in one request, got {len(samples)}", "samples")
-        graphs = {scorer.graph.name for scorer in scorers}
         job = Job(samples, scorers, deadline_s, priority, request_id, on_result, self._sample_done)
+        graphs = job.graphs
         expected_s = self._expected_s(len(samples), graphs, priority, deadline_s)
         size_bytes = sum(task.size_bytes for task in job.tasks)
         self._admission.admit(len(samples) * len(graphs), size_bytes, deadline_s, expected_s, priority)
         self._metrics.input_bytes.inc(size_bytes)
-        self._count_coming({name: len(samples) for name in graphs})
+        # Who prepares a sample may run a batch for its last graph: that row need not wait in the lane.
+        coming = graphs[:-1] if self._lanes[graphs[-1]].takes_help else graphs
+        self._count_coming({name: len(samples) for name in coming})
         pictures = Pictures(samples, lambda image: Picture(image, self._limits, self.clock, self._metrics))
         specs = [scorer.spec for scorer in scorers]
         for task in job.tasks:
-            task.coming = set(graphs)
+            task.coming = set(coming)
         for task in job.tasks:
             if isinstance(task.sample, InputError):
                 task.settle_all(task.sample)
@@ -190,42 +194,63 @@ class Engine:
                 self._preparers.push(entry)
         return job
 
-    def _expected_s(self, samples: int, graphs: set[str], priority: Priority, deadline_s: float) -> float | None:
+    def _expected_s(self, samples: int, graphs: Sequence[str], priority: Priority, deadline_s: float) -> float | None:
         threads = self._config.decode_threads
-        ahead = self._preparers.rows_ahead_of(priority, deadline_s)
+        line = self._preparers.waiting(priority, deadline_s)
         lanes = [self._lanes[name] for name in graphs]
         with self._lock:
             coming = [lane.coming for lane in lanes]
         # Those still to be prepared that would come later than this request are not ahead of it in the lane either.
-        before = [min(rows, ahead + threads) for rows in coming]
+        before = [min(rows, line.rows + threads) for rows in coming]
         run_s = [
             lane.expected_s(samples + sooner, rows - sooner, priority, deadline_s)
             for lane, rows, sooner in zip(lanes, coming, before, strict=True)
         ]
+        helps = lanes[-1].takes_help
         with self._lock:
-            return done_s(self._prepare_cost, ahead + samples, threads, run_s, self.clock())
+            now = self.clock()
+            done = done_s(self._prepare_cost, samples + (0 if helps else line.rows), threads, run_s, now)
+            if not helps or done is None:
+                return done
+            through = line_s(self._thread_cost, samples + line.rows + line.running, threads, now)
+            return done if through is None else max(done, through)
+
+    def _lasts_s(self, _: int) -> float:
+        """Return how long a sample keeps the thread that prepares it."""
+        with self._lock:
+            return self._thread_cost.predict(1, 1, self.clock()) or 0.0
 
     def _wants(self, entry: Entry[SampleTask]) -> bool:
         """Tell whether a sample should be prepared: there is room for its pixels, and one of its graphs wants rows."""
         if self._held_bytes >= self._config.max_prepared_mb * MIB:
             return False
-        return any(self._lanes[name].wants(entry.priority, entry.deadline_s) for name in entry.payload.coming)
+        return any(self._lanes[name].wants(entry.priority, entry.deadline_s) for name in entry.payload.job.graphs)
 
     def _prepare(self, batch: list[Entry[SampleTask]]) -> None:
         (entry,) = batch
         task, started = entry.payload, self.clock()
+        last: tuple[AnyLane, Row] | None = None
         try:
-            self._prepare_sample(task)
+            last = self._prepare_sample(task)
         except Exception:
             log.exception("preparing %s of request %s failed", task.field, task.job.request_id)
             task.settle_all(ScoringFailed("preparing the sample failed; the server's log has the reason"))
         task.pictures = {}  # the decoded pixels: rows hold what they need, and their share is bounded
+        self._learn(self._prepare_cost, started)
+        if last:
+            self._push(*last, helps=True)
+        if not (last and last[0].graph.draws):  # which may first have to be opened
+            self._learn(self._thread_cost, started)
+
+    def _learn(self, cost: CostModel, started_s: float) -> None:
         with self._lock:
             now = self.clock()
-            self._prepare_cost.observe(1, 1.0, now - started, now)
+            cost.observe(1, 1.0, now - started_s, now)
 
-    def _prepare_sample(self, task: SampleTask) -> None:
+    def _prepare_sample(self, task: SampleTask) -> tuple[AnyLane, Row] | None:
+        """Push all rows of a sample but the last, which it returns."""
         pictures = task.pictures
+        last: tuple[AnyLane, Row] | None = None
         graphs = {scorer.graph.name: scorer.graph for scorer in task.open_scorers()}.values()
         new = [graph for graph in graphs if not self._answers.repeat(task, graph, pictures["candidate"])]
         for lane in (self._lanes[graph.name] for graph in new):
@@ -238,10 +263,13 @@ class Engine:
             except InputError as error:
                 task.settle_graph(lane.graph, error)
                 continue
+            if last:
+                self._push(*last, helps=False)
             is_kept = self._answers.keeps(lane.graph)
-            self._push(lane, Row(task, tensors, pictures["candidate"].digest() if is_kept else None))
+            last = lane, Row(task, tensors, pictures["candidate"].digest() if is_kept else None)
+        return last
 
-    def _push(self, lane: AnyLane, row: Row) -> None:
+    def _push(self, lane: AnyLane, row: Row, *, helps: bool) -> None:
         if row.task.is_done:
             return
         with self._lock:
@@ -249,10 +277,11 @@ class Engine:
             if lane.graph.name in row.task.coming:
                 row.task.coming.remove(lane.graph.name)
                 lane.coming -= 1
-        entry = lane.push(row)
+        entry = lane.push(row, helps=helps)
         row.task.waits.append((lane.workers, entry))
         if row.task.is_done:
             self._discard(lane.workers, entry)
+            row.task.waits = []
 
     def _expire(self, entry: Entry[SampleTask]) -> None:
         self._metrics.dropped_rows.labels("deadline_passed").inc()
@@ -270,7 +299,7 @@ class Engine:
             for workers, entry in list(task.waits):
                 self._discard(workers, entry)
         task.pictures, task.waits = {}, []
-        self._admission.release(len({scorer.graph.name for scorer in task.job.scorers}), task.size_bytes)
+        self._admission.release(len(task.job.graphs), task.size_bytes)
 
     def _discard(self, workers: Waits, entry: Entry[Any]) -> None:
         if workers.discard(entry):

@@ -55,3 +55,16 @@ def done_s(
     prepare_s = prepare_cost.predict(images, images, now)
     known = [seconds for seconds in run_s if seconds is not None]
     return None if prepare_s is None or not known else prepare_s / min(threads, images) + max(known)
+
+
+def line_s(cost: CostModel, images: int, threads: int, now: float) -> float | None:
+    """Return the seconds until threads that prepare samples, and run batches too, are through; None where nobody knows.
+
+    All samples count alike, so that a graph which takes long is not the first to be refused.
+
+    Args:
+        cost: of a sample, in time of the thread that takes it.
+        images: to be taken, those on their way among them.
+    """
+    seconds = cost.predict(images, images, now)
+    return None if seconds is None else seconds / min(threads, images)

@@ -46,6 +46,7 @@ class Job:
         on_sample_done: Callable[["SampleTask"], None],
     ) -> None:
         self.scorers = scorers
+        self.graphs = tuple(dict.fromkeys(scorer.graph.name for scorer in scorers))
         self.deadline_s, self.priority, self.request_id = deadline_s, priority, request_id
         self._on_result = on_result
         self._on_sample_done = on_sample_done
@@ -105,7 +106,7 @@ class SampleTask:
         field: its path in the request, for messages.
         size_bytes: what its images brought; one that samples share counts for the first of them.
         pictures: role -> image, while it may still be needed.
-        coming: names of the graphs that expect a row of it; guarded by the engine.
+        coming: names of the graphs in whose lanes a row of it will wait; guarded by the engine.
         waits: where its entries were put, for a cancellation.
     """
 

@@ -68,6 +68,7 @@ class Lane:
         batch_rows: the batch sizes that are run, ascending; batches in between are padded. Empty: any size.
         slots: shared by all lanes of one device.
         delay_s: how long an idle runner waits for company.
+        takes_help: whether a thread that prepared a row may run a batch, rather than wake a runner.
         deliver: takes (graph, rows, outputs), one output row for each; called outside the device's slot order.
         release: told of all rows that leave the lane, run or not.
     """
@@ -79,6 +80,7 @@ class Lane:
         batch_rows: Sequence[int],
         slots: Slots,
         delay_s: float,
+        takes_help: bool,
         deliver: Deliver,
         release: Release,
         clock: Clock,
@@ -89,8 +91,9 @@ class Lane:
         self.size_px = output_size(self.steps)
         self.runners = runners
         self.coming = 0
-        """Rows admitted for this lane that are still being prepared; guarded by the engine."""
+        """Rows admitted that are still to be prepared and will then wait here; guarded by the engine."""
         self._batch_rows = batch_rows
+        self.takes_help = takes_help
         self._deliver, self._release, self._slots = deliver, release, slots
         self._clock, self._metrics = clock, metrics
         self._cost, self._cost_lock = CostModel(), threading.Lock()
@@ -152,12 +155,16 @@ class Lane:
         """Return a row's work: 1 for fixed sizes, megapixels for native ones."""
         return 1.0 if self.size_px else pixels.shape[0] * pixels.shape[1] / 1e6
 
-    def push(self, row: Row) -> Entry[Row]:
-        """Let a row wait for its batch; the entry is what `workers.discard` takes."""
+    def push(self, row: Row, *, helps: bool) -> Entry[Row]:
+        """Let a row wait for its batch; the entry is what `workers.discard` takes.
+
+        Args:
+            helps: whether the calling thread is free to run a batch now, if the lane takes help.
+        """
         pixels = row.tensors["candidate"]
         job = row.task.job
         entry = Entry(row, pixels.shape, job.priority, job.deadline_s, self.work_of(pixels), self._clock())
-        self.workers.push(entry)
+        self.workers.push(entry, helps=helps and self.takes_help)
         return entry
 
     def wants(self, priority: Priority, deadline_s: float) -> bool:

@@ -42,6 +42,11 @@ class AnyLane(Protocol):
         ...
 
     @property
+    def takes_help(self) -> bool:
+        """Whether a thread that pushes a row, and `helps`, may run a batch before it returns."""
+        ...
+
+    @property
     def workers(self) -> RowWorkers:
         """Who runs them."""
         ...
@@ -54,7 +59,7 @@ class AnyLane(Protocol):
     def warm_up(self) -> None:
         """Block until batches run at their usual speed."""
 
-    def push(self, row: Row) -> Entry[Row]:
+    def push(self, row: Row, *, helps: bool) -> Entry[Row]:
         """Let a row wait for its batch."""
         ...
 
@@ -79,10 +84,12 @@ def lanes_here(config: Config, device: str, graphs: int, clock: Clock, metrics: 
         graphs: how many there will be.
     """
     runners, delay_s = config.runners, config.queue_delay_ms / 1e3
+    # On a GPU a thread that runs a batch only waits, and could prepare meanwhile.
+    takes_help = device == "cpu" and config.decode_threads >= runners
     slots = Slots(runners * (1 if device == "cpu" else max(1, graphs)), clock)
 
     def make(graph: Graph, deliver: Deliver, release: Release) -> Lane:
         batch_rows = () if device == "cpu" else powers_of_two(graph.max_batch_rows)
-        return Lane(graph, runners, batch_rows, slots, delay_s, deliver, release, clock, metrics)
+        return Lane(graph, runners, batch_rows, slots, delay_s, takes_help, deliver, release, clock, metrics)
 
     return make

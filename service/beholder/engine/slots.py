@@ -30,6 +30,23 @@ class Slots:
         with self._lock:
             return self._waits.predict(1, 1, self._clock()) or 0.0 if self._line else 0.0
 
+    def enter_now(self) -> bool:
+        """Take a turn if nobody has to be waited for; who was told True must `leave`."""
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                self._waits.observe(1, 1.0, 0.0, self._clock())
+                return True
+            return False
+
+    def leave(self) -> None:
+        """Let the next one have its turn."""
+        with self._lock:
+            if self._line:
+                self._line.popleft().set()
+            else:
+                self._free += 1
+
     def __enter__(self) -> None:
         turn, asked_s = threading.Event(), self._clock()
         with self._lock:
@@ -46,8 +63,4 @@ class Slots:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._lock:
-            if self._line:
-                self._line.popleft().set()
-            else:
-                self._free += 1
+        self.leave()

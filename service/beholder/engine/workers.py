@@ -1,8 +1,8 @@
 """Threads around a queue: they take batches when they are free and hand back rows that came too late.
 
 The queue is asked late: a worker first waits until something is due, then for a free slot of the device, and
-only then takes the batch, so that it grows while the device works. One more thread watches the deadlines: rows are
-told that they are late in time, even while every worker is busy, or waits for the device.
+only then takes the batch, so that it grows while the device works. Who pushes a row may help. One more thread watches
+the deadlines: rows are told that they are late in time, even while every worker is busy, or waits for the device.
 """
 
 import logging
@@ -52,7 +52,7 @@ class Workers(Generic[P]):
         self._handle = handle
         self._expire = expire
         self._clock = clock
-        self._slots = slots or Slots(threads, clock)
+        self._slots = slots
         self._is_open, self._lasts_s = is_open, lasts_s
         lock = threading.Lock()
         self._changed, self._sooner = threading.Condition(lock), threading.Condition(lock)
@@ -81,13 +81,25 @@ class Workers(Generic[P]):
         with self._changed:
             return self._queue.expire(float("inf"))
 
-    def push(self, entry: Entry[P]) -> None:
-        """Add a row."""
+    def push(self, entry: Entry[P], *, helps: bool = False) -> None:
+        """Add a row.
+
+        Args:
+            helps: the calling thread runs a batch before it returns, if the device has room now: nobody need be
+                woken, and on a CPU what was begun is done before something else begins.
+        """
+        slots = self._slots if helps and self._slots and self._slots.enter_now() else None
         with self._changed:
             self._queue.push(entry)
-            self._changed.notify()
+            if not slots:
+                self._changed.notify()
             if entry.deadline_s < self._next_late_s:
                 self._sooner.notify()
+        if slots:
+            try:
+                self._run_batch()
+            finally:
+                slots.leave()
 
     def discard(self, entry: Entry[P]) -> bool:
         """Take a row out unrun; False where it has left already."""
@@ -128,18 +140,11 @@ class Workers(Generic[P]):
 
     def _loop(self) -> None:
         while self._wait_until_due():
-            with self._slots:
-                batch = self._take()
-                if not batch:
-                    continue
-                try:
-                    self._handle(batch)
-                except Exception:
-                    log.exception("a batch was lost to a fault of the engine")
-                finally:
-                    with self._changed:
-                        self._idle += 1
-                        del self._busy_since[threading.get_ident()]
+            if self._slots is None:
+                self._run_batch()
+            else:
+                with self._slots:
+                    self._run_batch()
 
     def _wait_until_due(self) -> bool:
         """Block until something may be taken; False on stop."""
@@ -154,6 +159,19 @@ class Workers(Generic[P]):
                     self._changed.wait(due_at - now)
             return False
 
+    def _run_batch(self) -> None:
+        batch = self._take()
+        if not batch:
+            return
+        try:
+            self._handle(batch)
+        except Exception:
+            log.exception("a batch was lost to a fault of the engine")
+        finally:
+            with self._changed:
+                self._idle += 1
+                del self._busy_since[threading.get_ident()]
+
     def _take(self) -> list[Entry[P]]:
         with self._changed:
             now = self._clock()
@@ -162,8 +180,8 @@ class Workers(Generic[P]):
             if batch:
                 self._idle -= 1
                 self._busy_since[threading.get_ident()] = now
-                if len(self._queue):
-                    self._changed.notify()
+            if len(self._queue):
+                self._changed.notify()
         self._tell(late)
         return batch
 

@@ -40,6 +40,7 @@ class FarLane:
         self.graph, self.runners = share.graph, runners
         self.steps: tuple[Step, ...] = share.graph.image.steps
         self.coming = 0
+        self.takes_help = False
         self._share, self._engines, self._ahead = share, engines, ahead
 
     @property
@@ -63,7 +64,7 @@ class FarLane:
         """Let go of the engines, and return what they have not answered."""
         return self._engines.forget(self._share)
 
-    def push(self, row: Row) -> Entry[Row]:
+    def push(self, row: Row, *, helps: bool) -> Entry[Row]:
         """Hand a row to an engine; waits while the memory is full."""
         job = row.task.job
         entry = Entry(row, (), job.priority, job.deadline_s, 1.0, 0.0)
