@@ -18,6 +18,8 @@ from beholder.types import Priority
 
 P = TypeVar("P")
 log = logging.getLogger(__name__)
+LOOK_AGAIN_S = 1.0
+"""So long after a row was pushed the deadlines are watched though no row waits."""
 
 
 class Workers(Generic[P]):
@@ -56,7 +58,7 @@ class Workers(Generic[P]):
         self._is_open, self._lasts_s = is_open, lasts_s
         lock = threading.Lock()
         self._changed, self._sooner = threading.Condition(lock), threading.Condition(lock)
-        self._next_late_s = float("inf")
+        self._next_late_s, self._is_used = float("inf"), False
         self._idle = threads
         self._stopping = False
         self._busy_since: dict[int, float] = {}
@@ -91,10 +93,9 @@ class Workers(Generic[P]):
         slots = self._slots if helps and self._slots and self._slots.enter_now() else None
         with self._changed:
             self._queue.push(entry)
+            self._is_used = True
             if not slots:
-                self._changed.notify()
-            if entry.deadline_s < self._next_late_s:
-                self._sooner.notify()
+                self._tell_who_waits()
         if slots:
             try:
                 self._run_batch()
@@ -180,10 +181,17 @@ class Workers(Generic[P]):
             if batch:
                 self._idle -= 1
                 self._busy_since[threading.get_ident()] = now
-            if len(self._queue):
-                self._changed.notify()
+            self._tell_who_waits()
         self._tell(late)
         return batch
+
+    def _tell_who_waits(self) -> None:
+        """Wake a worker if there are rows, and who watches the deadlines if one is nearer than it knows."""
+        late_at_s = self._queue.expires_at()
+        if late_at_s is not None:
+            self._changed.notify()
+            if late_at_s < self._next_late_s:
+                self._sooner.notify()
 
     def _watch_deadlines(self) -> None:
         while True:
@@ -193,8 +201,10 @@ class Workers(Generic[P]):
                 now = self._clock()
                 late = self._queue.expire(now)
                 if not late:
-                    next_late_s = self._queue.expires_at()
-                    self._next_late_s = float("inf") if next_late_s is None else next_late_s
+                    late_at_s = self._queue.expires_at()
+                    if late_at_s is None:  # while rows come and go, to be woken by each of them would cost more
+                        late_at_s = now + LOOK_AGAIN_S if self._is_used else float("inf")
+                    self._next_late_s, self._is_used = late_at_s, False
                     self._sooner.wait(min(self._next_late_s - now, threading.TIMEOUT_MAX))
             self._tell(late)
 
