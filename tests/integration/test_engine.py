@@ -39,6 +39,7 @@ from fake_scorers import (
 
 WAIT_S = 20.0
 LIMITS = Limits(2**24, 10**7)
+SMALL = parse_steps([{"op": "resize", "size_px": [8, 8], "filter": "bicubic"}])
 
 
 @pytest.fixture
@@ -466,6 +467,43 @@ def test_who_prepares_a_sample_for_several_graphs_runs_the_last_alone(house: Hou
         ask(engine, [Sample(grey_png(1))], "one", "two")
     assert threads["one"].startswith("one-")
     assert threads["two"].startswith("prepare-")
+
+
+def test_samples_that_wait_are_prepared_together_and_run_in_one_batch(house: House) -> None:
+    batches: list[tuple[str, list[float]]] = []
+
+    def note(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        outputs = embedding(inputs)
+        batches.append((threading.current_thread().name, outputs["embedding"][:, 0].tolist()))
+        return outputs
+
+    session = house.add_encoder("encoder", note, rows=2, steps=SMALL)
+    house.add_head("bright", "encoder", first_of_embedding)
+    with running(house, cache_mb=0, decode_threads=1) as engine:
+        batches.clear()
+        hold(session)
+        first = submit(engine, [Sample(grey_png(1))], "bright")
+        session.entered.acquire(timeout=WAIT_S)
+        others = submit(engine, [Sample(grey_png(level)) for level in (2, 3, 4)], "bright")
+        session.gate.set()
+        first.wait(WAIT_S)
+        others.wait(WAIT_S)
+    assert batches == [("prepare-0", [1.0]), ("prepare-0", [2.0, 3.0]), ("prepare-0", [4.0])]
+
+
+def test_one_bad_sample_of_those_prepared_together_hurts_none_of_the_others(house: House) -> None:
+    session = house.add_encoder("encoder", embedding, rows=2, steps=SMALL)
+    house.add_head("bright", "encoder", first_of_embedding)
+    with running(house, cache_mb=0, decode_threads=1) as engine:
+        hold(session)
+        first = submit(engine, [Sample(grey_png(1))], "bright")
+        session.entered.acquire(timeout=WAIT_S)
+        broken = submit(engine, [Sample(EncodedImage(b"no image"))], "bright")
+        whole = submit(engine, [Sample(grey_png(2))], "bright")
+        session.gate.set()
+        assert isinstance(broken.wait(WAIT_S)[0]["bright"], InvalidSample)
+        assert value(whole.wait(WAIT_S)[0]["bright"]) == 2.0
+        first.wait(WAIT_S)
 
 
 def test_a_sample_that_was_scored_is_held_by_nobody(house: House) -> None:

@@ -69,7 +69,7 @@ class Machine:
         return min(self.cores / run_s, self.threads / prepare_s)
 
 
-IMAGE_SAFETY = GraphCost("image-safety", 0.0006, 0.0152, 4, 0.0043)
+IMAGE_SAFETY = GraphCost("image-safety", 0.0006, 0.0152, 2, 0.0043)
 """The card's times on one thread; preparing is decoding (0.95 ms), letterbox (2.4) and the service around it (0.9)."""
 LITE = GraphCost("efficientnet-lite0", 0.0001, 0.0056, 2, 0.0043)
 TWO_CORES = Machine("2 cores", (IMAGE_SAFETY,), runners=2, slots=2, threads=2, cores=2, is_cpu=True, helps=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from beholder.engine.admission import Admission
 from beholder.engine.cost import CostModel
-from beholder.engine.expected import done_s, line_s, run_s
+from beholder.engine.expected import Waiting, done_s, line_s, run_s
 from beholder.engine.lane import PREPARED_BATCHES
 from beholder.engine.queue import BatchQueue, Entry
 from beholder.metrics import Metrics
@@ -126,10 +126,11 @@ class Replica:
         self._lanes = [self._lane(graph) for graph in range(len(machine.graphs))]
         line = Turns(machine.threads, events)
 
-        def lasts_s(_: int) -> float:
-            return self._thread_cost.predict(1, 1, events.now) or 0.0 if policy.by_deadline else 0.0
+        def lasts_s(samples: int) -> float:
+            return self._thread_cost.predict(1, samples, events.now) or 0.0 if policy.by_deadline else 0.0
 
-        queue = BatchQueue[Task](1)
+        together = max(self._together((graph,)) for graph in range(len(machine.graphs)))
+        queue = BatchQueue[Task](together, max_batch_work=1.0)
         self._preparers = Station(
             events, queue, machine.threads, line, self._prepare, self._expire, self._wants, lasts_s
         )
@@ -146,7 +147,7 @@ class Replica:
         request.missing = caller.samples
         for _ in range(caller.samples):
             task = Task(request, len(caller.graphs), set(coming))
-            self._push(self._preparers, task, caller.graphs)
+            self._push(self._preparers, [task], caller.graphs, work=1.0 / self._together(caller.graphs))
 
     def cancel(self, request: Request) -> None:
         """Drop what has not run of a request that its caller gave up."""
@@ -155,6 +156,10 @@ class Replica:
             station.queue.discard(entry)
             self._leave(entry.payload)
         self._preparers.wake()
+
+    def _together(self, graphs: tuple[int, ...]) -> int:
+        """Return how many samples a thread prepares before it runs them."""
+        return self._machine.graphs[graphs[0]].max_rows if self._machine.helps and len(graphs) == 1 else 1
 
     def _lane(self, graph: int) -> Station[Task]:
         cost, now = self._costs[graph], self._events.now
@@ -186,7 +191,8 @@ class Replica:
         done = done_s(self._prepare_cost, images, threads, expected, now)
         if not machine.helps or done is None:
             return done
-        through = line_s(self._thread_cost, caller.samples + line.rows + line.running, threads, now)
+        waiting = Waiting(caller.samples + line.rows, 0, line.running)
+        through = line_s(self._thread_cost, waiting, self._together(caller.graphs), threads, now)
         return done if through is None else max(done, through)
 
     def _wants(self, entry: Entry[Task]) -> bool:
@@ -204,36 +210,52 @@ class Replica:
         return request.deadline_s if self._policy.by_deadline else NEVER
 
     def _push(
-        self, station: Station[Task], task: Task, shape: Hashable, helped: Callable[[], None] | None = None
+        self,
+        station: Station[Task],
+        tasks: list[Task],
+        shape: Hashable,
+        helped: Callable[[], None] | None = None,
+        work: float = 1.0,
     ) -> None:
-        request = task.request
-        priority = request.caller.priority if self._policy.by_deadline else Priority.INTERACTIVE
-        entry = Entry(task, shape, priority, self._deadline_s(request), 1.0, self._events.now)
-        request.waits.append((station, entry))
-        station.push(entry, helped)
+        entries = []
+        for task in tasks:
+            caller = task.request.caller
+            priority = caller.priority if self._policy.by_deadline else Priority.INTERACTIVE
+            entries.append(Entry(task, shape, priority, self._deadline_s(task.request), work, self._events.now))
+            task.request.waits.append((station, entries[-1]))
+        station.push(*entries, helped=helped)
 
     def _prepare(self, batch: list[Entry[Task]], done: Callable[[], None]) -> None:
-        work_s = sum(self._machine.graphs[graph].prepare_s for graph in batch[0].payload.request.caller.graphs)
-        self._hands.start(work_s * next(self._noise), self._prepared, batch[0].payload, self._events.now, done)
+        costs = self._machine.graphs
+        work_s = sum(costs[graph].prepare_s for entry in batch for graph in entry.payload.request.caller.graphs)
+        tasks = [entry.payload for entry in batch]
+        self._hands.start(work_s * next(self._noise), self._prepared, tasks, self._events.now, done)
 
-    def _prepared(self, task: Task, started_s: float, done: Callable[[], None]) -> None:
-        now = self._events.now
-        self._prepare_cost.observe(1, 1.0, now - started_s, now)
-
+    def _prepared(self, tasks: list[Task], started_s: float, done: Callable[[], None]) -> None:
         def free() -> None:
-            now = self._events.now
-            self._thread_cost.observe(1, 1.0, now - started_s, now)
+            self._learn(self._thread_cost, started_s, len(tasks))
             done()
 
-        graphs = () if task.request.is_gone else task.request.caller.graphs
-        helped = free if graphs and self._machine.helps else None
-        for graph in graphs:
-            if graph in task.coming:
-                task.coming.remove(graph)
+        self._learn(self._prepare_cost, started_s, len(tasks))
+        last: list[Task] = []
+        for task in (task for task in tasks if not task.request.is_gone):
+            for graph in task.coming:
                 self._coming[graph] -= 1
-            self._push(self._lanes[graph], task, None, helped if graph == graphs[-1] else None)
-        if not helped:
+            task.coming.clear()
+            for graph in task.request.caller.graphs[:-1]:
+                self._push(self._lanes[graph], [task], None)
+            last.append(task)
+        if not last:
             free()
+            return
+        # Several tasks that are prepared together ask the same graph alone.
+        lane = self._lanes[last[0].request.caller.graphs[-1]]
+        self._push(lane, last, None, free if self._machine.helps else None)
+        if not self._machine.helps:
+            free()
+
+    def _learn(self, cost: CostModel, started_s: float, samples: int) -> None:
+        cost.observe(samples, float(samples), self._events.now - started_s, self._events.now)
 
     def _run(self, graph: int, batch: list[Entry[Task]], done: Callable[[], None]) -> None:
         work_s = self._machine.run_s(graph, len(batch)) * next(self._noise)

@@ -16,8 +16,8 @@ Arrive = Callable[[float, float, np.random.Generator], Moments]
 POLICIES = (BEHOLDER, FIFO, FIFO_DROPS, FIXED_DELAY)
 LOADS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0)
 LITE_CORES = replace(TWO_CORES, name="2 cores, efficientnet-lite0", graphs=(LITE,))
-STALLING = replace(TWO_CORES, name="2 cores that stall", stall=0.0005, stall_s=2.0)
-"""One batch in 2000 takes 2 s longer."""
+STALLING = replace(TWO_CORES, name="2 cores that stall", stall=0.001, stall_s=2.0)
+"""One batch in 1000 takes 2 s longer."""
 MIXED = (
     Caller("now", 0.3, timeout_s=0.2, gives_up=0.05),
     Caller("soon", 0.2, timeout_s=1.0),
@@ -30,6 +30,8 @@ TIGHT = (Caller("tight", timeout_s=0.1),)
 ONE_SECOND = (Caller("soon", timeout_s=1.0),)
 INSISTENT = (Caller("insistent", timeout_s=0.3, insists=3),)
 PAIR = (Caller("image-safety", 0.5, timeout_s=0.3), Caller("efficientnet-lite0", 0.5, graphs=(1,), timeout_s=0.3))
+
+PANEL = (Caller("both", timeout_s=0.3, graphs=(0, 1)),)
 
 
 def ramp_up_and_down(rate: float, seconds: float, rng: np.random.Generator) -> Moments:

@@ -79,17 +79,18 @@ class Station(Generic[P]):
         self._is_open, self._lasts_s = is_open, lasts_s
         self._late_at = self._due_at = NEVER
 
-    def push(self, entry: Entry[P], helped: Callable[[], None] | None = None) -> None:
-        """Add an entry.
+    def push(self, *entries: Entry[P], helped: Callable[[], None] | None = None) -> None:
+        """Add entries.
 
         Args:
             helped: called once the thread that pushes, and may run a batch before it goes on, is free.
         """
         helps = helped is not None and self._turns.enter_now()
-        self.queue.push(entry)
-        if entry.deadline_s < self._late_at:
-            self._late_at = entry.deadline_s
-            self._events.at(entry.deadline_s, self._watch, entry.deadline_s)
+        for entry in entries:
+            self.queue.push(entry)
+            if entry.deadline_s < self._late_at:
+                self._late_at = entry.deadline_s
+                self._events.at(entry.deadline_s, self._watch, entry.deadline_s)
         if helps:
             self._run(helped)
             return
@@ -130,9 +131,9 @@ class Station(Generic[P]):
         self._run(None)
 
     def _run(self, helped: Callable[[], None] | None) -> None:
-        now = self._events.now
-        late = self.queue.expire(now + self._lasts_s(self.queue.batch_rows(self._idle)))
-        batch = self.queue.take(now, self._idle, self._is_open)
+        now, free = self._events.now, 1 if helped else self._idle
+        late = self.queue.expire(now + self._lasts_s(self.queue.batch_rows(free)))
+        batch = self.queue.take(now, free, self._is_open)
         if batch:
             self._idle -= 1
             self._begin(batch, partial(self._done, helped))

@@ -10,7 +10,7 @@ from load.arrivals import Caller, bursts, poisson, ramp, recorded
 from load.devices import GPU, TWO_CORES, TWO_GRAPHS, Machine
 from load.events import Cores, Events
 from load.replica import BEHOLDER, FIFO, FIFO_DROPS, FIXED_DELAY, End, Policy
-from load.scenarios import INSISTENT, MIXED, ONE_SECOND, PAIR, STALLING, TIGHT, Scenario, live_under_bulk
+from load.scenarios import INSISTENT, MIXED, ONE_SECOND, PAIR, PANEL, STALLING, TIGHT, Scenario, live_under_bulk
 from load.simulator import World
 
 
@@ -35,6 +35,13 @@ def test_graphs_that_share_a_device_keep_their_goodput_and_get_their_share_of_it
     assert found[3.0].goodput >= 0.9 * found[1.0].goodput
     slow, fast = (found[3.0].share(caller.name, End.GOOD) for caller in PAIR)
     assert min(slow, fast) >= 0.7 * max(slow, fast)
+
+
+def test_samples_that_two_graphs_are_asked_of_keep_their_goodput() -> None:
+    found = {
+        load: Scenario("", TWO_GRAPHS, BEHOLDER, PANEL, load, 60.0, shares=(1.0, 1.0)).run() for load in (1.0, 3.0)
+    }
+    assert found[3.0].goodput >= 0.9 * found[1.0].goodput
 
 
 @pytest.mark.parametrize("policy", [FIFO, FIFO_DROPS, FIXED_DELAY], ids=lambda policy: policy.name)

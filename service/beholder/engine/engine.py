@@ -10,7 +10,7 @@ its own outcomes, and every admitted sample gets one outcome from every scorer.
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from beholder.clock import Clock
@@ -75,9 +75,14 @@ class Engine:
         self._held_bytes = 0
         self._prepare_cost, self._thread_cost = CostModel(), CostModel()
         """Of a sample: until its rows are prepared, and until the thread that did it is free."""
+        make = make_lane or lanes_here(config, device, len(loaded.graphs), clock, metrics)
+        self._lanes = {
+            name: make(graph, self._answers.deliver, self._release_rows) for name, graph in loaded.graphs.items()
+        }
+        together = max((lane.helper_rows for lane in self._lanes.values()), default=1)
         self._preparers = Workers(
             "prepare",
-            BatchQueue[SampleTask](max_batch_rows=1),
+            BatchQueue[SampleTask](together, max_batch_work=1.0),
             config.decode_threads,
             self._prepare,
             self._expire,
@@ -85,10 +90,6 @@ class Engine:
             is_open=self._wants,
             lasts_s=self._lasts_s,
         )
-        make = make_lane or lanes_here(config, device, len(loaded.graphs), clock, metrics)
-        self._lanes = {
-            name: make(graph, self._answers.deliver, self._release_rows) for name, graph in loaded.graphs.items()
-        }
 
     def start(self) -> None:
         """Warm up every lane, then let requests in.
@@ -180,6 +181,7 @@ class Engine:
         self._count_coming({name: len(samples) for name in coming})
         pictures = Pictures(samples, lambda image: Picture(image, self._limits, self.clock, self._metrics))
         specs = [scorer.spec for scorer in scorers]
+        work = 1.0 / self._lanes[graphs[0]].helper_rows if len(graphs) == 1 else 1.0
         for task in job.tasks:
             task.coming = set(coming)
         for task in job.tasks:
@@ -189,7 +191,7 @@ class Engine:
             task.pictures = pictures.of(task.sample)
             task.settle(check_sample(task.sample, specs, task.field))
             if not task.is_done:
-                entry = Entry(task, frozenset(graphs), priority, deadline_s, 1.0, self.clock())
+                entry = Entry(task, frozenset(graphs), priority, deadline_s, work, self.clock())
                 task.waits.append((self._preparers, entry))
                 self._preparers.push(entry)
         return job
@@ -212,13 +214,13 @@ class Engine:
             done = done_s(self._prepare_cost, samples + (0 if helps else line.rows), threads, run_s, now)
             if not helps or done is None:
                 return done
-            through = line_s(self._thread_cost, samples + line.rows + line.running, threads, now)
+            through = line_s(self._thread_cost, line.plus(samples, 0), lanes[-1].helper_rows, threads, now)
             return done if through is None else max(done, through)
 
-    def _lasts_s(self, _: int) -> float:
-        """Return how long a sample keeps the thread that prepares it."""
+    def _lasts_s(self, samples: int) -> float:
+        """Return how long samples keep the thread that prepares them."""
         with self._lock:
-            return self._thread_cost.predict(1, 1, self.clock()) or 0.0
+            return self._thread_cost.predict(1, samples, self.clock()) or 0.0
 
     def _wants(self, entry: Entry[SampleTask]) -> bool:
         """Tell whether a sample should be prepared: there is room for its pixels, and one of its graphs wants rows."""
@@ -227,30 +229,37 @@ class Engine:
         return any(self._lanes[name].wants(entry.priority, entry.deadline_s) for name in entry.payload.job.graphs)
 
     def _prepare(self, batch: list[Entry[SampleTask]]) -> None:
-        (entry,) = batch
-        task, started = entry.payload, self.clock()
-        last: tuple[AnyLane, Row] | None = None
+        started = self.clock()
+        last = [one for entry in batch for one in self._prepare_one(entry.payload)]
+        if last:  # several samples that are prepared together ask the same graph alone
+            lane = last[0][0]
+            self._push(lane, [row for _, row in last], helps=True)
+        if not (last and lane.graph.draws):  # which may first have to be opened
+            self._learn(self._thread_cost, started, len(batch))
+
+    def _prepare_one(self, task: SampleTask) -> list[tuple[AnyLane, Row]]:
+        """Push all rows of a sample but the last, which it returns with its lane."""
+        started, last = self.clock(), list[tuple[AnyLane, Row]]()
         try:
-            last = self._prepare_sample(task)
+            for lane, row in self._rows(task):
+                for before in last:
+                    self._push(before[0], [before[1]], helps=False)
+                last = [(lane, row)]
         except Exception:
             log.exception("preparing %s of request %s failed", task.field, task.job.request_id)
             task.settle_all(ScoringFailed("preparing the sample failed; the server's log has the reason"))
         task.pictures = {}  # the decoded pixels: rows hold what they need, and their share is bounded
-        self._learn(self._prepare_cost, started)
-        if last:
-            self._push(*last, helps=True)
-        if not (last and last[0].graph.draws):  # which may first have to be opened
-            self._learn(self._thread_cost, started)
+        self._learn(self._prepare_cost, started, 1)
+        return last
 
-    def _learn(self, cost: CostModel, started_s: float) -> None:
+    def _learn(self, cost: CostModel, started_s: float, samples: int) -> None:
         with self._lock:
             now = self.clock()
-            cost.observe(1, 1.0, now - started_s, now)
+            cost.observe(samples, float(samples), now - started_s, now)
 
-    def _prepare_sample(self, task: SampleTask) -> tuple[AnyLane, Row] | None:
-        """Push all rows of a sample but the last, which it returns."""
+    def _rows(self, task: SampleTask) -> Iterator[tuple[AnyLane, Row]]:
+        """Prepare a sample for each graph that has not seen it."""
         pictures = task.pictures
-        last: tuple[AnyLane, Row] | None = None
         graphs = {scorer.graph.name: scorer.graph for scorer in task.open_scorers()}.values()
         new = [graph for graph in graphs if not self._answers.repeat(task, graph, pictures["candidate"])]
         for lane in (self._lanes[graph.name] for graph in new):
@@ -263,25 +272,24 @@ class Engine:
             except InputError as error:
                 task.settle_graph(lane.graph, error)
                 continue
-            if last:
-                self._push(*last, helps=False)
             is_kept = self._answers.keeps(lane.graph)
-            last = lane, Row(task, tensors, pictures["candidate"].digest() if is_kept else None)
-        return last
+            yield lane, Row(task, tensors, pictures["candidate"].digest() if is_kept else None)
 
-    def _push(self, lane: AnyLane, row: Row, *, helps: bool) -> None:
-        if row.task.is_done:
+    def _push(self, lane: AnyLane, rows: Sequence[Row], *, helps: bool) -> None:
+        rows = [row for row in rows if not row.task.is_done]
+        if not rows:
             return
         with self._lock:
-            self._held_bytes += row.size_bytes
-            if lane.graph.name in row.task.coming:
-                row.task.coming.remove(lane.graph.name)
-                lane.coming -= 1
-        entry = lane.push(row, helps=helps)
-        row.task.waits.append((lane.workers, entry))
-        if row.task.is_done:
-            self._discard(lane.workers, entry)
-            row.task.waits = []
+            for row in rows:
+                self._held_bytes += row.size_bytes
+                if lane.graph.name in row.task.coming:
+                    row.task.coming.remove(lane.graph.name)
+                    lane.coming -= 1
+        for row, entry in zip(rows, lane.push(rows, helps=helps), strict=True):
+            row.task.waits.append((lane.workers, entry))
+            if row.task.is_done:
+                self._discard(lane.workers, entry)
+                row.task.waits = []
 
     def _expire(self, entry: Entry[SampleTask]) -> None:
         self._metrics.dropped_rows.labels("deadline_passed").inc()

@@ -57,14 +57,17 @@ def done_s(
     return None if prepare_s is None or not known else prepare_s / min(threads, images) + max(known)
 
 
-def line_s(cost: CostModel, images: int, threads: int, now: float) -> float | None:
-    """Return the seconds until threads that prepare samples, and run batches too, are through; None where nobody knows.
+def line_s(cost: CostModel, waiting: Waiting, together: int, threads: int, now: float) -> float | None:
+    """Return the seconds until threads that prepare samples, and run them too, are through; None where nobody knows.
 
-    All samples count alike, so that a graph which takes long is not the first to be refused.
+    All samples count alike, so that a graph which takes long is not the first to be refused; those on their way count
+    as if they had only begun, and the last as if it shared its thread.
 
     Args:
         cost: of a sample, in time of the thread that takes it.
-        images: to be taken, those on their way among them.
+        together: how many a thread takes at once.
     """
-    seconds = cost.predict(images, images, now)
-    return None if seconds is None else seconds / min(threads, images)
+    shared = min(waiting.rows, together) - 1
+    samples = waiting.rows + waiting.running * together + shared
+    seconds = cost.predict(samples, samples, now)
+    return None if seconds is None else seconds / min(threads, samples)

@@ -116,6 +116,11 @@ class Lane:
         return is_well and self.workers.busy_s() < STUCK_S
 
     @property
+    def helper_rows(self) -> int:
+        """How many rows a thread may prepare before it helps."""
+        return self.graph.max_batch_rows if self.takes_help and self.size_px else 1
+
+    @property
     def cost(self) -> Cost | None:
         """What a batch costs; None before that is known."""
         with self._cost_lock:
@@ -155,17 +160,19 @@ class Lane:
         """Return a row's work: 1 for fixed sizes, megapixels for native ones."""
         return 1.0 if self.size_px else pixels.shape[0] * pixels.shape[1] / 1e6
 
-    def push(self, row: Row, *, helps: bool) -> Entry[Row]:
-        """Let a row wait for its batch; the entry is what `workers.discard` takes.
+    def push(self, rows: Sequence[Row], *, helps: bool) -> list[Entry[Row]]:
+        """Let rows wait for their batch; the entries are what `workers.discard` takes.
 
         Args:
             helps: whether the calling thread is free to run a batch now, if the lane takes help.
         """
-        pixels = row.tensors["candidate"]
-        job = row.task.job
-        entry = Entry(row, pixels.shape, job.priority, job.deadline_s, self.work_of(pixels), self._clock())
-        self.workers.push(entry, helps=helps and self.takes_help)
-        return entry
+        entries = [self._entry(row) for row in rows]
+        self.workers.push(*entries, helps=helps and self.takes_help)
+        return entries
+
+    def _entry(self, row: Row) -> Entry[Row]:
+        pixels, job = row.tensors["candidate"], row.task.job
+        return Entry(row, pixels.shape, job.priority, job.deadline_s, self.work_of(pixels), self._clock())
 
     def wants(self, priority: Priority, deadline_s: float) -> bool:
         """Tell whether a row should be prepared now: not while plenty wait that would leave before it."""

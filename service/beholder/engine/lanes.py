@@ -1,6 +1,6 @@
 """What the engine asks of a graph's lane, whether its session is in this process or in another."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from beholder.clock import Clock
@@ -43,7 +43,12 @@ class AnyLane(Protocol):
 
     @property
     def takes_help(self) -> bool:
-        """Whether a thread that pushes a row, and `helps`, may run a batch before it returns."""
+        """Whether a thread that pushes rows, and `helps`, may run a batch before it returns."""
+        ...
+
+    @property
+    def helper_rows(self) -> int:
+        """How many rows a thread may prepare before it helps."""
         ...
 
     @property
@@ -59,8 +64,8 @@ class AnyLane(Protocol):
     def warm_up(self) -> None:
         """Block until batches run at their usual speed."""
 
-    def push(self, row: Row, *, helps: bool) -> Entry[Row]:
-        """Let a row wait for its batch."""
+    def push(self, rows: Sequence[Row], *, helps: bool) -> list[Entry[Row]]:
+        """Let rows wait for their batch."""
         ...
 
     def wants(self, priority: Priority, deadline_s: float) -> bool:

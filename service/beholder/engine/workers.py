@@ -83,8 +83,8 @@ class Workers(Generic[P]):
         with self._changed:
             return self._queue.expire(float("inf"))
 
-    def push(self, entry: Entry[P], *, helps: bool = False) -> None:
-        """Add a row.
+    def push(self, *entries: Entry[P], helps: bool = False) -> None:
+        """Add rows.
 
         Args:
             helps: the calling thread runs a batch before it returns, if the device has room now: nobody need be
@@ -92,13 +92,14 @@ class Workers(Generic[P]):
         """
         slots = self._slots if helps and self._slots and self._slots.enter_now() else None
         with self._changed:
-            self._queue.push(entry)
+            for entry in entries:
+                self._queue.push(entry)
             self._is_used = True
             if not slots:
                 self._tell_who_waits()
         if slots:
             try:
-                self._run_batch()
+                self._run_batch(alone=True)
             finally:
                 slots.leave()
 
@@ -160,8 +161,9 @@ class Workers(Generic[P]):
                     self._changed.wait(due_at - now)
             return False
 
-    def _run_batch(self) -> None:
-        batch = self._take()
+    def _run_batch(self, *, alone: bool = False) -> None:
+        """Run what is due; `alone` leaves no part of it to other workers that are free."""
+        batch = self._take(alone=alone)
         if not batch:
             return
         try:
@@ -173,11 +175,11 @@ class Workers(Generic[P]):
                 self._idle += 1
                 del self._busy_since[threading.get_ident()]
 
-    def _take(self) -> list[Entry[P]]:
+    def _take(self, *, alone: bool) -> list[Entry[P]]:
         with self._changed:
-            now = self._clock()
-            late = self._queue.expire(now + self._lasts_s(self._queue.batch_rows(self._idle)))
-            batch = [] if self._stopping else self._queue.take(now, self._idle, self._is_open)
+            now, free = self._clock(), 1 if alone else self._idle
+            late = self._queue.expire(now + self._lasts_s(self._queue.batch_rows(free)))
+            batch = [] if self._stopping else self._queue.take(now, free, self._is_open)
             if batch:
                 self._idle -= 1
                 self._busy_since[threading.get_ident()] = now

@@ -1,6 +1,6 @@
 """A lane of a front: its rows run in engine processes, and the engine of this process need not know."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from beholder.engine.expected import run_s
 from beholder.engine.lane import PREPARED_BATCHES, Deliver, Release, Row
@@ -40,7 +40,7 @@ class FarLane:
         self.graph, self.runners = share.graph, runners
         self.steps: tuple[Step, ...] = share.graph.image.steps
         self.coming = 0
-        self.takes_help = False
+        self.takes_help, self.helper_rows = False, 1
         self._share, self._engines, self._ahead = share, engines, ahead
 
     @property
@@ -64,12 +64,12 @@ class FarLane:
         """Let go of the engines, and return what they have not answered."""
         return self._engines.forget(self._share)
 
-    def push(self, row: Row, *, helps: bool) -> Entry[Row]:
-        """Hand a row to an engine; waits while the memory is full."""
-        job = row.task.job
-        entry = Entry(row, (), job.priority, job.deadline_s, 1.0, 0.0)
-        self._engines.send(self._share, entry)
-        return entry
+    def push(self, rows: Sequence[Row], *, helps: bool) -> list[Entry[Row]]:
+        """Hand rows to an engine; waits while the memory is full."""
+        entries = [Entry(row, (), row.task.job.priority, row.task.job.deadline_s, 1.0, 0.0) for row in rows]
+        for entry in entries:
+            self._engines.send(self._share, entry)
+        return entries
 
     def discard(self, entry: Entry[Row]) -> bool:
         """Ask the engine to drop a row; False, for it counts, and tells, what it drops."""

@@ -165,7 +165,7 @@ class _Guest:
         self._tasks[number] = task
         self._host.board.add_rows(graph, task.priority, 1)
         # A lane asks no more of a row's sample than a FarTask has.
-        task.entry = lane.push(Row(cast(SampleTask, task), tensors, None), helps=False)
+        (task.entry,) = lane.push([Row(cast(SampleTask, task), tensors, None)], helps=False)
 
     def _drop(self, number: int) -> None:
         task = self._tasks.get(number)

@@ -3,7 +3,7 @@
 import pytest
 
 from beholder.engine.cost import CostModel
-from beholder.engine.expected import Waiting, done_s, run_s
+from beholder.engine.expected import Waiting, done_s, line_s, run_s
 
 NOW = 100.0
 
@@ -55,3 +55,18 @@ def test_a_request_is_done_with_its_slowest_graph_after_it_is_prepared() -> None
         prepare.observe(1, 1.0, 0.002, NOW)
     assert done_s(prepare, 10, 2, [0.1, None, 0.3], NOW) == pytest.approx(0.010 + 0.3)
     assert done_s(prepare, 1, 2, [None], NOW) is None
+
+
+def test_who_stands_in_line_for_threads_waits_for_all_that_is_before_it_and_on_its_way() -> None:
+    each = CostModel()
+    for _ in range(3):
+        each.observe(1, 1.0, 0.010, NOW)
+
+    def seconds(rows: int, running: int, together: int = 1, threads: int = 2) -> float | None:
+        return line_s(each, Waiting(rows, 0, running), together, threads, NOW)
+
+    assert seconds(1, 0) == pytest.approx(0.010)
+    assert seconds(8, 2) == pytest.approx(0.050)
+    assert seconds(1, 2, together=2) == pytest.approx(0.025)
+    assert seconds(8, 2, together=2) == pytest.approx(0.065)
+    assert line_s(CostModel(), Waiting(1, 0, 0), 1, 2, NOW) is None
