@@ -1,6 +1,7 @@
 """What tests of every room share: a real server, and the reference data that may lie beside the checkout."""
 
 import shutil
+import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from server_process import REPO, ServerProcess, Setting, StartServer
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # a machine may be busy
 hypothesis.settings.load_profile("untimed")
+# The background job of a shell ignores it, and so would every server that we start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

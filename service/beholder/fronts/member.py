@@ -85,7 +85,9 @@ class Member:
         os.close(self.memory)
 
     def series(self) -> Families:
-        """Ask for its series; those of the last time where it does not answer."""
+        """Ask for its series; those of the last time where it does not answer, or only starts."""
+        if not self.is_up:
+            return self.page
         with self.turn:
             self.asked += 1
             with suppress(OSError, Empty):
