@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from bench.peers.peer import Peer
 from bench.peers.servers.beholder import Beholder, BeholderFast, BeholderOip, BeholderStream
 from bench.peers.servers.bentoml import BentoML
+from bench.peers.servers.grpcio import BareGrpc
 from bench.peers.servers.kserve import KServe
 from bench.peers.servers.litserve import LitServe
 from bench.peers.servers.mlserver import MLServer
@@ -24,5 +25,6 @@ PEERS: Mapping[str, Peer] = {
     "bentoml": BentoML(),
     "mosec": Mosec(),
     "litserve": LitServe(),
+    "grpcio": BareGrpc(),
 }
 """Key on the command line -> server."""
