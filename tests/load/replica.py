@@ -7,7 +7,7 @@ from itertools import cycle
 
 import numpy as np
 
-from beholder.engine.admission import Admission
+from beholder.engine.admission import Admission, due_s
 from beholder.engine.cost import CostModel
 from beholder.engine.expected import Waiting, done_s, line_s, run_s
 from beholder.engine.lane import PREPARED_BATCHES
@@ -63,6 +63,7 @@ class Request:
     """One request on its way.
 
     Attributes:
+        ready_s: when its answer should be ready.
         missing: samples without an outcome.
         failures: tries that failed.
         replica: that took it in.
@@ -75,6 +76,7 @@ class Request:
     sent_s: float
     deadline_s: float
     times: int = 0
+    ready_s: float = NEVER
     missing: int = 0
     failures: int = 0
     replica: "Replica | None" = None
@@ -138,9 +140,10 @@ class Replica:
     def submit(self, request: Request) -> None:
         """Take in a request, whole or not at all; CapacityError where not."""
         caller, by_deadline = request.caller, self._policy.by_deadline
+        request.ready_s = due_s(request.deadline_s, self._events.now) if by_deadline else NEVER
         expected_s = self._expected_s(request) if by_deadline else None
         priority = caller.priority if by_deadline else Priority.INTERACTIVE
-        self._admission.admit(caller.rows, 0, self._deadline_s(request), expected_s, priority)
+        self._admission.admit(caller.rows, 0, request.deadline_s if by_deadline else NEVER, expected_s, priority)
         coming = caller.graphs[:-1] if self._machine.helps else caller.graphs
         for graph in coming:
             self._coming[graph] += caller.samples
@@ -179,11 +182,11 @@ class Replica:
     def _expected_s(self, request: Request) -> float | None:
         """Ask what `Engine._expected_s` and `Lane.expected_s` ask, of the same functions."""
         caller, now, machine = request.caller, self._events.now, self._machine
-        line, threads = self._preparers.waiting(caller.priority, request.deadline_s), machine.threads
+        line, threads = self._preparers.waiting(caller.priority, request.ready_s), machine.threads
         expected = []
         for graph in caller.graphs:
             sooner = min(self._coming[graph], line.rows + threads)
-            waiting = self._lanes[graph].waiting(caller.priority, request.deadline_s)
+            waiting = self._lanes[graph].waiting(caller.priority, request.ready_s)
             waiting = waiting.plus(caller.samples + sooner, self._coming[graph] - sooner)
             most, turn_s = machine.graphs[graph].max_rows, self._turns.turn_s()
             expected.append(run_s(self._costs[graph], waiting, most, machine.runners, turn_s, now))
@@ -206,9 +209,6 @@ class Replica:
             for graph in entry.payload.request.caller.graphs
         )
 
-    def _deadline_s(self, request: Request) -> float:
-        return request.deadline_s if self._policy.by_deadline else NEVER
-
     def _push(
         self,
         station: Station[Task],
@@ -221,7 +221,7 @@ class Replica:
         for task in tasks:
             caller = task.request.caller
             priority = caller.priority if self._policy.by_deadline else Priority.INTERACTIVE
-            entries.append(Entry(task, shape, priority, self._deadline_s(task.request), work, self._events.now))
+            entries.append(Entry(task, shape, priority, task.request.ready_s, work, self._events.now))
             task.request.waits.append((station, entries[-1]))
         station.push(*entries, helped=helped)
 

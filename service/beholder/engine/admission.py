@@ -9,9 +9,17 @@ from beholder.types import Priority
 
 BATCH_SHARE = 0.5
 """Bulk work comes in only while less than this share of the room is used: it never shuts out interactive work."""
+SPARE = 0.1
+"""Of the time until its deadline, what a request keeps for what nobody foresees, and for its answer's way. Under
+overload all that is done is done just before its deadline: with nothing to spare, much of it came too late."""
 RETRY_S = 0.1
 """Retry hint while the cost model knows nothing yet."""
 MAX_RETRY_S = 5.0
+
+
+def due_s(deadline_s: float, now: float) -> float:
+    """Return when an answer should be ready for a caller who waits until `deadline_s`."""
+    return now + (1.0 - SPARE) * (deadline_s - now)
 
 
 class Admission:
@@ -74,11 +82,11 @@ class Admission:
                 raise DeadlinePassed(f"the deadline passed {-left_s:.3f} s before the request arrived")
             self._check_room(rows, self._rows, self._max_rows, "rows", expected_s, priority)
             self._check_room(size_bytes, self._bytes, self._max_bytes, "bytes", expected_s, priority)
-            if expected_s is not None and expected_s > left_s:
+            late_s = 0.0 if expected_s is None else expected_s - (1.0 - SPARE) * left_s
+            if late_s > 0.0:
                 self._metrics.refusals.labels("deadline_unreachable").inc()
-                raise DeadlinePassed(
-                    f"the deadline is {left_s:.3f} s away and the answer about {expected_s:.3f} s", expected_s - left_s
-                )
+                told = f"the deadline is {left_s:.3f} s away and the answer about {expected_s:.3f} s"
+                raise DeadlinePassed(f"{told}; a tenth is kept to spare", late_s)
             self._rows += rows
             self._bytes += size_bytes
 

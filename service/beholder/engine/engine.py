@@ -15,7 +15,7 @@ from typing import Any
 
 from beholder.clock import Clock
 from beholder.config import MIB, Config
-from beholder.engine.admission import Admission
+from beholder.engine.admission import Admission, due_s
 from beholder.engine.answers import Answers
 from beholder.engine.cost import CostModel
 from beholder.engine.expected import done_s, line_s
@@ -170,9 +170,10 @@ class Engine:
         if not 1 <= len(samples) <= self._config.max_samples:
             limit = self._config.max_samples
             raise InvalidSample(f"want 1 to {limit} samples in one request, got {len(samples)}", "samples")
-        job = Job(samples, scorers, deadline_s, priority, request_id, on_result, self._sample_done)
+        ready_s = due_s(deadline_s, self.clock())
+        job = Job(samples, scorers, ready_s, priority, request_id, on_result, self._sample_done)
         graphs = job.graphs
-        expected_s = self._expected_s(len(samples), graphs, priority, deadline_s)
+        expected_s = self._expected_s(len(samples), graphs, priority, ready_s)
         size_bytes = sum(task.size_bytes for task in job.tasks)
         self._admission.admit(len(samples) * len(graphs), size_bytes, deadline_s, expected_s, priority)
         self._metrics.input_bytes.inc(size_bytes)
@@ -191,7 +192,7 @@ class Engine:
             task.pictures = pictures.of(task.sample)
             task.settle(check_sample(task.sample, specs, task.field))
             if not task.is_done:
-                entry = Entry(task, frozenset(graphs), priority, deadline_s, work, self.clock())
+                entry = Entry(task, frozenset(graphs), priority, ready_s, work, self.clock())
                 task.waits.append((self._preparers, entry))
                 self._preparers.push(entry)
         return job

@@ -30,7 +30,7 @@ class Job:
     Args:
         samples: what to score; an error stands for a sample that could not even be read.
         scorers: with what.
-        deadline_s: when the caller stops waiting.
+        deadline_s: when its results should be ready; what is not done by then is dropped.
         on_result: told (sample index, results) once per sample, on a thread of the engine.
         on_sample_done: the engine's own bookkeeping, told before `on_result`.
     """

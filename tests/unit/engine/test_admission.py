@@ -2,7 +2,7 @@
 
 import pytest
 
-from beholder.engine.admission import Admission
+from beholder.engine.admission import Admission, due_s
 from beholder.errors import DeadlinePassed, QueueFull, Unavailable
 from beholder.metrics import Metrics
 from beholder.types import Priority
@@ -51,6 +51,15 @@ def test_a_deadline_that_is_over_is_refused() -> None:
 def test_a_deadline_that_cant_be_met_is_refused_before_any_work() -> None:
     with pytest.raises(DeadlinePassed, match=r"0\.200 s away and the answer about 0\.500 s"):
         door().admit(1, 1, NOW + 0.2, 0.5)
+
+
+def test_a_tenth_of_the_time_is_kept_to_spare() -> None:
+    door().admit(1, 1, NOW + 1.0, 0.89)
+    with pytest.raises(DeadlinePassed, match="a tenth is kept to spare") as caught:
+        door().admit(1, 1, NOW + 1.0, 0.95)
+    assert caught.value.retry_after_s == pytest.approx(0.05)
+    assert due_s(NOW + 1.0, NOW) == pytest.approx(NOW + 0.9)
+    assert due_s(float("inf"), NOW) == float("inf")
 
 
 def test_nobody_is_refused_on_a_guess() -> None:
