@@ -31,6 +31,7 @@ NOT_ADDED: Mapping[str, Callable[[float, float], float]] = {
 }
 """Gauges that processes of one server tell of the same thing; those that are not here are added up."""
 OF_RUNS = frozenset({"beholder_batch_rows", "beholder_rows", "beholder_row_run_seconds"})
+OF_LENDING = ("beholder_shared_regions", "beholder_shared_bytes")
 
 Registry = CollectorRegistry
 Families = Iterable[Metric]
@@ -163,6 +164,11 @@ def without_runs(page: Families) -> list[Metric]:
     for family in kept:
         family.samples = [sample for sample in family.samples if sample.labels.get("stage") != "queue"]
     return kept
+
+
+def of_lending(metrics: Metrics) -> list[Metric]:
+    """Leave out all that is not of memory lent: what the parent of a server's processes tells."""
+    return list(metrics.registry.restricted_registry(OF_LENDING).collect())
 
 
 def _combined(family: Metric, sample: str) -> Callable[[float, float], float]:

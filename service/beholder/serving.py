@@ -54,27 +54,37 @@ async def _serve(service: Service) -> None:
         welcome(service.offer, address, metrics_address)
 
     _on_signal(leave)  # nobody was let in yet
-    with metrics_server(service.metrics.registry, service.config.metrics_address) as metrics_address:
-        await answer(service, stopping, serving)
+    config, regions = service.config, Regions(*lending_limits(service.config))
+    lender = make_lender(config.shm, regions, service.metrics) if config.shm else None
+    with metrics_server(service.metrics.registry, config.metrics_address) as metrics_address:
+        await answer(service, stopping, serving, regions, lender)
     leave()
 
 
 async def answer(
-    service: Service, stopping: asyncio.Event, serving: Callable[[str], None], *, shares_port: bool = False
+    service: Service,
+    stopping: asyncio.Event,
+    serving: Callable[[str], None],
+    regions: Regions,
+    lender: Lender | None = None,
+    *,
+    shares_port: bool = False,
 ) -> None:
     """Answer calls from the warm-up to the end of the drain, which begins when `stopping` is set.
 
     Args:
         serving: told the address once requests are let in.
+        regions: memory in which callers' images may lie.
+        lender: lends them meanwhile, where this process does.
         shares_port: whether other processes of this server listen there too.
     """
     engine, metrics, config = service.engine, service.metrics, service.config
     health = Health(engine, metrics)
     await health.start()
-    regions = Regions(config.shm_mb * MIB if config.shm else 0, config.max_message_mb * MIB)
     server = build_server(engine, service.tastes, health, config, metrics, regions, shares_port=shares_port)
     address = listen(server, config.address)
-    lender = _lender(regions, config, metrics)
+    if lender:
+        lender.start()
     await server.start()
     await asyncio.to_thread(service.start)
     gc.freeze()  # what start-up made stays: each full collection would walk it, while all threads wait (40 ms)
@@ -97,14 +107,16 @@ async def answer(
     log.info("stopped")
 
 
-def _lender(regions: Regions, config: Config, metrics: Metrics) -> Lender | None:
-    if not config.shm:
-        return None
-    lender = Lender(Path(config.shm), regions)
-    lender.start()
+def lending_limits(config: Config) -> tuple[int, int]:
+    """Return the bytes that all regions of a server may have, and that one request may name."""
+    return config.shm_mb * MIB if config.shm else 0, config.max_message_mb * MIB
+
+
+def make_lender(path: str, regions: Regions, metrics: Metrics) -> Lender:
+    """Make what lends memory at a path, once it is started, and count it."""
     metrics.shared_regions.set_function(lambda: regions.count)
     metrics.shared_bytes.set_function(lambda: regions.used_bytes)
-    return lender
+    return Lender(Path(path), regions)
 
 
 def _on_signal(call: Callable[[], object]) -> None:

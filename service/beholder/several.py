@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import secrets
 import signal
 import socket
 import threading
@@ -15,7 +16,7 @@ from beholder.clock import monotonic
 from beholder.config import MIB, Config, split_address
 from beholder.engine.engine import Engine
 from beholder.engine.lanes import lanes_here
-from beholder.errors import BeholderError, ConfigError
+from beholder.errors import BeholderError, ConfigError, Unavailable
 from beholder.fronts import control
 from beholder.fronts.board import Board
 from beholder.fronts.control import Control
@@ -25,7 +26,10 @@ from beholder.fronts.host import Host
 from beholder.fronts.keeper import Keeper, Plan
 from beholder.fronts.member import ENGINE
 from beholder.fronts.memory import Memory
-from beholder.metrics import Gathered, Metrics, without_runs
+from beholder.lease import TOKEN_BYTES
+from beholder.metrics import Gathered, Metrics, of_lending, without_runs
+from beholder.rpc.lender import Lender
+from beholder.rpc.regions import Region, Regions
 from beholder.runtime.device import choose_device
 from beholder.runtime.session import Device
 from beholder.scoring.elsewhere import Elsewhere, described
@@ -62,6 +66,27 @@ class ForFront:
     config: Config
     fronts: int
     description: Description
+    server_id: bytes
+
+
+class _RegionsOfAll(Regions):
+    """Regions that all fronts know before their borrower does."""
+
+    def __init__(self, config: Config, server_id: bytes, keeper: Keeper) -> None:
+        super().__init__(*serving.lending_limits(config), server_id)
+        self._keeper = keeper
+
+    def lend(self, size_bytes: int) -> Region:
+        region = super().lend(size_bytes)
+        if not self._keeper.know(region.token, region.size_bytes, region.fd):
+            region.hand_out(lambda _: None)
+            self.take_back(region)
+            raise Unavailable("a process of the server does not answer")
+        return region
+
+    def take_back(self, region: Region) -> None:
+        self._keeper.forget(region.token)
+        super().take_back(region)
 
 
 def serve(config: Config, engines_on_cpu: int = 1) -> None:
@@ -78,20 +103,42 @@ def serve(config: Config, engines_on_cpu: int = 1) -> None:
     if not config.fronts:
         serving.serve(config)
         return
-    if config.shm:
-        raise ConfigError("BEHOLDER_SHM: what one front lends no other knows; want no BEHOLDER_FRONTS beside it")
     serving.log_to_stderr(config.log_level)
+    server_id, metrics = secrets.token_bytes(TOKEN_BYTES), Metrics()
     with reserved(config.address) as address:
         keeper = Keeper(
-            _plan(dataclasses.replace(config, address=address), engines_on_cpu),
+            _plan(dataclasses.replace(config, address=address), engines_on_cpu, server_id),
             lambda offer: serving.welcome(offer, address, metrics_address),
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _: keeper.stop(number))
-        with serving.metrics_server(Gathered(keeper.pages).registry, config.metrics_address) as metrics_address:
+        page = Gathered(lambda: [*keeper.pages(), of_lending(metrics)]).registry
+        regions = _RegionsOfAll(config, server_id, keeper)
+        lends = _lending(serving.make_lender(config.shm, regions, metrics)) if config.shm else contextlib.nullcontext()
+        with lends, serving.metrics_server(page, config.metrics_address) as metrics_address:
             code = keeper.run()
     log.info("all processes have stopped")
     serving.leave(code)
+
+
+@contextlib.contextmanager
+def _lending(lender: Lender) -> Iterator[None]:
+    """Lend memory, on a thread of its own, while the context lasts.
+
+    Raises:
+        ConfigError: the lender can't listen.
+    """
+
+    async def start() -> None:
+        lender.start()
+
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="lender", daemon=True).start()
+    asyncio.run_coroutine_threadsafe(start(), loop).result()
+    try:
+        yield
+    finally:
+        asyncio.run_coroutine_threadsafe(lender.stop(), loop).result()
 
 
 @contextlib.contextmanager
@@ -120,7 +167,7 @@ def reserved(address: str) -> Iterator[str]:
         yield f"[{host}]:{where[1]}" if ":" in host else f"{host}:{where[1]}"
 
 
-def _plan(config: Config, engines_on_cpu: int) -> Plan:
+def _plan(config: Config, engines_on_cpu: int, server_id: bytes) -> Plan:
     part = shared_out(config, app.usable_cores())
 
     def engines(description: Description) -> int:
@@ -130,7 +177,7 @@ def _plan(config: Config, engines_on_cpu: int) -> Plan:
         if role == ENGINE:
             return _of_engine(config, number, description, engines_on_cpu)
         assert description is not None  # noqa: S101 - fronts come after the first engine
-        return ForFront(part, config.fronts, description)
+        return ForFront(part, config.fronts, description, server_id)
 
     largest_row_bytes = 2 * 3 * int(config.max_image_mpx * 1e6)
     return Plan(
@@ -213,6 +260,18 @@ async def _run_front(parent: Control, start: ForFront, memory: Memory) -> None:
     orders[control.DRAIN] = lambda *_: (
         loop.call_soon_threadsafe(stopping.set) if is_serving.is_set() else serving.leave()
     )
+    regions = Regions(*serving.lending_limits(config), start.server_id)
+
+    def know(told: tuple[bytes, int], descriptors: list[int]) -> None:
+        try:
+            regions.know(*told, *descriptors)
+        except (OSError, TypeError) as error:  # no memory, or no file descriptor left: not even for this one
+            log.error("memory that is lent can't be read here: %s", error)
+        else:
+            parent.say(control.KNOWN, told[0])
+
+    orders[control.KNOW] = know
+    orders[control.FORGET] = lambda token, _: regions.forget(token)
     engines = Engines(memory, monotonic, metrics, lost=lambda number: parent.say(control.LOST, number))
     make_lane = lanes_far(engines, description.places, description.runners, start.fronts)
     orders[control.LINK] = lambda number, wires: engines.connect(
@@ -228,5 +287,5 @@ async def _run_front(parent: Control, start: ForFront, memory: Memory) -> None:
         parent.say(control.SERVING, service.offer)
 
     parent.say(control.BUILT)
-    await serving.answer(service, stopping, serves, shares_port=True)
+    await serving.answer(service, stopping, serves, regions, shares_port=True)
     serving.leave()

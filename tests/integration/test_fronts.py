@@ -18,11 +18,16 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from beholder.client import Client
 from beholder.errors import DeadlinePassed, InvalidSample
 from beholder.load.server import Series, scrape
+from beholder.v1 import samples_pb2, scores_pb2
+from beholder.v1 import scoring_service_pb2 as pb
+from beholder.v1.scoring_service_pb2_grpc import ScoringServiceStub
+from borrower import Borrower, ask, connect, lent, pixels, wait_for
 from load.test_soak import check, numbered, soak
 from server_process import REPO, ServerProcess, StartServer
 
 ASSETS = REPO / "tests" / "assets"
 JPEG = (ASSETS / "landscape-q75.jpg").read_bytes()
+PIXELS = pixels(1)
 FRONTS = 2
 SETTINGS = {"scorers": "image-safety,psnr,ciede2000", "fronts": FRONTS, "cache_mb": 0}
 TWO_ENGINES = (
@@ -37,8 +42,9 @@ TOLERANCE = 2e-6
 
 @pytest.fixture(scope="module")
 def several(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> ServerProcess:
-    """Return a server of two fronts that keeps tastes; tests may kill its parts, which come back."""
-    return start_server(**SETTINGS, taste_store=tmp_path_factory.mktemp("store") / "tastes.db")
+    """Return a server of two fronts that keeps tastes and lends memory; tests may kill its parts, which come back."""
+    folder = tmp_path_factory.mktemp("several")
+    return start_server(**SETTINGS, taste_store=folder / "tastes.db", shm=folder / "shm", shm_mb=2)
 
 
 @pytest.fixture
@@ -159,6 +165,67 @@ def test_what_a_taste_is_told_at_one_front_the_other_knows(several: ServerProces
             return {verdict.version for verdict in verdicts if verdict}
 
         until(lambda: versions() == {1 + len(clients)}, several)
+
+
+@pytest.fixture
+def borrowed(several: ServerProcess) -> Iterator[Borrower]:
+    """Lend memory that holds `JPEG`."""
+    with Client(several.address) as client, Client(several.address, shm=True, shm_mb=1) as other:
+        assert other.score(PIXELS, scorers=["image-safety"])[0].scores == (
+            client.score(PIXELS, scorers=["image-safety"])[0].scores
+        )
+        assert other.shares_memory
+        path = Path(other._shared._ask(WAIT_S).shared_memory.socket)
+    wait_for(lambda: lent(several) == 0)
+    borrower = ask(connect(path))
+    assert isinstance(borrower, Borrower)
+    borrower.memory[: len(JPEG)] = JPEG
+    yield borrower
+    borrower.close()
+
+
+def ask_each_front(server: ServerProcess, image: samples_pb2.Image) -> list[scores_pb2.ScorerResult]:
+    """Ask over so many connections that no front is left out (but for one time in 16,000)."""
+    request = pb.ScoreRequest(scorers=["image-safety"], samples=[samples_pb2.Sample(candidate=image)])
+    results = []
+    for _ in range(15):
+        with grpc.insecure_channel(server.address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+            answer = ScoringServiceStub(channel).Score(request, timeout=WAIT_S, wait_for_ready=True)
+            results.append(answer.samples[0].results[0])
+    return results
+
+
+def test_what_is_lent_every_front_reads_until_it_is_given_back(several: ServerProcess, borrowed: Borrower) -> None:
+    image = borrowed.image(0, len(JPEG))
+    (score,) = {result.score.value for result in ask_each_front(several, image)}
+    with Client(several.address) as client:
+        assert score == pytest.approx(client.score(JPEG, scorers=["image-safety"])[0]["image-safety"].value)
+    assert lent(several) == 1
+    borrowed.connection.close()
+    wait_for(lambda: lent(several) == 0)
+    told = {result.error.message for result in ask_each_front(several, image)}
+    assert all("it was taken back when its connection ended" in text for text in told)
+
+
+def test_a_limit_of_memory_is_that_of_all_fronts(borrowed: Borrower) -> None:
+    path = Path(borrowed.connection.getpeername())
+    with contextlib.ExitStack() as stack:
+        second = ask(stack.enter_context(connect(path)))
+        assert isinstance(second, Borrower)
+        stack.callback(second.close)
+        third = ask(stack.enter_context(connect(path)))
+    assert third == "0 MiB of 2 are left (BEHOLDER_SHM_MB)"
+
+
+def test_a_front_that_comes_back_knows_what_is_lent(several: ServerProcess, borrowed: Borrower) -> None:
+    before = parts(several)["front-0"]
+    before.kill()
+    until(lambda: parts(several).get("front-0", before).pid != before.pid, several)
+    maps = Path(f"/proc/{parts(several)['front-0'].pid}/maps")
+    until(lambda: "memfd:beholder-images" in maps.read_text(), several)
+    until(lambda: is_ready(several), several)
+    image = borrowed.image(0, len(JPEG))
+    assert len({result.score.value for result in ask_each_front(several, image)}) == 1
 
 
 def test_a_front_that_is_killed_comes_back_and_hurts_no_other(several: ServerProcess) -> None:

@@ -14,11 +14,10 @@ import grpc
 import numpy as np
 import pytest
 
-from beholder import several
 from beholder.cli.main import run
 from beholder.client import AsyncClient, Client, Result, Sample
 from beholder.client.shared import WORTH_BYTES
-from beholder.config import MIB, Config
+from beholder.config import MIB
 from beholder.errors import ConfigError
 from beholder.inputs.image import encode_png
 from beholder.types import EncodedImage, RawImage
@@ -302,8 +301,6 @@ def test_a_socket_of_another_server_is_not_taken(
     other.stop(signal.SIGKILL)
 
 
-def test_memory_is_shared_with_one_server_of_one_process_only() -> None:
+def test_memory_is_shared_with_one_server_only() -> None:
     with pytest.raises(ConfigError, match="want Linux, shm_mb of at least 1 and one server"):
         Client("127.0.0.1:1,127.0.0.1:2", shm=True)
-    with pytest.raises(ConfigError, match="want no BEHOLDER_FRONTS beside it"):
-        several.serve(Config(fronts=2, shm="/nowhere"))

@@ -17,6 +17,7 @@ from beholder.clock import Clock
 from beholder.config import MIB, Config
 from beholder.engine.admission import Admission, due_s
 from beholder.engine.answers import Answers
+from beholder.engine.cores import cores_for
 from beholder.engine.cost import CostModel
 from beholder.engine.expected import done_s, line_s
 from beholder.engine.job import Job, SampleTask, Waits
@@ -89,6 +90,7 @@ class Engine:
             clock,
             is_open=self._wants,
             lasts_s=self._lasts_s,
+            cores=cores_for(config.decode_threads) if any(lane.takes_help for lane in self._lanes.values()) else None,
         )
 
     def start(self) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from beholder.clock import Clock
+from beholder.engine.cores import Cores
 from beholder.engine.expected import Waiting
 from beholder.engine.queue import BatchQueue, Entry
 from beholder.engine.slots import Slots
@@ -36,6 +37,7 @@ class Workers(Generic[P]):
         is_open: while it says no of the most urgent row of its shape, none of them is taken; call `wake` when it may
             say yes.
         lasts_s: how long a batch of so many rows takes; rows whose deadline is nearer expire before they run.
+        cores: each thread holds one while it finds more to do whenever it is done.
     """
 
     def __init__(
@@ -49,13 +51,14 @@ class Workers(Generic[P]):
         slots: Slots | None = None,
         is_open: Callable[[Entry[P]], bool] = lambda _: True,
         lasts_s: Callable[[int], float] = lambda _: 0.0,
+        cores: Cores | None = None,
     ) -> None:
         self._queue = queue
         self._handle = handle
         self._expire = expire
         self._clock = clock
         self._slots = slots
-        self._is_open, self._lasts_s = is_open, lasts_s
+        self._is_open, self._lasts_s, self._cores = is_open, lasts_s, cores
         lock = threading.Lock()
         self._changed, self._sooner = threading.Condition(lock), threading.Condition(lock)
         self._next_late_s, self._is_used = float("inf"), False
@@ -150,15 +153,18 @@ class Workers(Generic[P]):
 
     def _wait_until_due(self) -> bool:
         """Block until something may be taken; False on stop."""
+        waited = False
         with self._changed:
             while not self._stopping:
                 now, due_at = self._clock(), self._queue.due_at(self._is_open)
-                if due_at is None:
-                    self._changed.wait()
-                elif due_at <= now:
+                if due_at is not None and due_at <= now:
+                    if self._cores and not waited:
+                        self._cores.hold()
                     return True
-                else:
-                    self._changed.wait(due_at - now)
+                if self._cores:
+                    self._cores.let_go()
+                waited = True
+                self._changed.wait(None if due_at is None else due_at - now)
             return False
 
     def _run_batch(self, *, alone: bool = False) -> None:

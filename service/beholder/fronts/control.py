@@ -15,11 +15,12 @@ Said = tuple[str, Any, list[int]]
 Order = Callable[[Any, list[int]], object]
 """Takes the value and the descriptors."""
 START, LINK, METRICS, DRAIN, STOP = "start", "link", "metrics", "drain", "stop"
-"""The parent's words."""
+KNOW, FORGET = "know", "forget"
+"""The parent's words; KNOW and FORGET are of memory that is lent."""
 DESCRIBED, READY, FAILED = "described", "ready", "failed"
 """An engine's words; FAILED is anybody's who can't start."""
-BUILT, SERVING, LOST = "built", "serving", "lost"
-"""A front's: LOST is the link to an engine."""
+BUILT, SERVING, LOST, KNOWN = "built", "serving", "lost", "known"
+"""A front's: LOST is the link to an engine, KNOWN what it was told to know."""
 
 
 class Control:

@@ -114,6 +114,7 @@ class Host:
         for row in rows:
             task = cast(FarTask, row.task)
             self.board.add_rows(self.places[task.lane.graph.name], task.priority, -1)
+            row.tensors = {}  # or the memory of a front that ended stays until the garbage collector comes
 
     def _tell(self) -> None:
         for place, lane in enumerate(self.lanes):

@@ -10,11 +10,12 @@ a signal handler may call, and is the only one who decides.
 """
 
 import logging
+import os
 import signal
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any
 
@@ -30,6 +31,8 @@ FIRST_PAUSE_S, MAX_PAUSE_S = 0.1, 30.0
 """Before a process is started again; each time doubled while it does not live for `STEADY_S`."""
 STEADY_S = 60.0
 LINK_AGAIN_S = 0.5
+KNOWN_S = 0.5
+"""How long fronts may take to know what is lent; a client waits for twice that."""
 STOP, AGAIN, RELINK, OVERDUE = "stop", "again", "relink", "overdue"
 
 
@@ -54,6 +57,31 @@ class Plan:
     stop_s: float
 
 
+@dataclass(eq=False)
+class _Known:
+    """Memory that all fronts are to know.
+
+    Attributes:
+        descriptor: of the memory.
+        unknown_to: fronts that have not said yet that they know it.
+        by_all: set once there are none.
+    """
+
+    token: bytes
+    size_bytes: int
+    descriptor: int
+    unknown_to: set[Member] = field(default_factory=set)
+    by_all: threading.Event = field(default_factory=threading.Event)
+
+    def tell(self, front: Member) -> None:
+        front.tell(control.KNOW, (self.token, self.size_bytes), [self.descriptor])
+
+    def is_known_to(self, *fronts: Member) -> None:
+        self.unknown_to.difference_update(fronts)
+        if not self.unknown_to:
+            self.by_all.set()
+
+
 class Keeper:
     """Runs a plan until it is told to stop.
 
@@ -66,6 +94,7 @@ class Keeper:
         self._events = SimpleQueue[tuple[str, Any, Any]]()
         self._members: dict[tuple[str, int], Member] = {}
         self._links = set[frozenset[Member]]()
+        self._known: dict[bytes, _Known] = {}
         self._lock = threading.Lock()
         self._left: Families = ()
         self._pauses: dict[tuple[str, int], float] = {}
@@ -83,6 +112,20 @@ class Keeper:
         with self._lock:
             members, left = list(self._members.values()), self._left
         return [left, *(member.series() for member in members)]
+
+    def know(self, token: bytes, size_bytes: int, descriptor: int) -> bool:
+        """Let all fronts know of memory that is lent, also those that are started later; on any thread.
+
+        Returns:
+            Whether those that are there know it by now.
+        """
+        known = _Known(token, size_bytes, os.dup(descriptor))
+        self._events.put((control.KNOW, None, known))
+        return known.by_all.wait(KNOWN_S)
+
+    def forget(self, token: bytes) -> None:
+        """Let all fronts forget it; on any thread."""
+        self._events.put((control.FORGET, None, token))
 
     def run(self) -> int:
         """Start all, keep them, and return the exit code once all have ended.
@@ -104,7 +147,16 @@ class Keeper:
             self._described(value)
         elif what in (control.READY, control.BUILT):
             member.is_up = True
+            if what == control.BUILT:
+                for known in self._known.values():
+                    known.tell(member)
             self._link(member)
+        elif what == control.KNOW:
+            self._let_know(value)
+        elif what == control.KNOWN and value in self._known:
+            self._known[value].is_known_to(member)
+        elif what == control.FORGET:
+            self._let_forget(value)
         elif what == control.SERVING:
             member.value = value
         elif what == control.FAILED:
@@ -163,6 +215,19 @@ class Keeper:
             self._links.remove(frozenset({front, engine}))
             self._later(LINK_AGAIN_S, RELINK, front)
 
+    def _let_know(self, known: _Known) -> None:
+        self._known[known.token] = known
+        known.unknown_to = {one for one in self._members.values() if one.role == FRONT and one.is_up}
+        for front in known.unknown_to.copy():
+            known.tell(front)
+        known.is_known_to()  # where there is none
+
+    def _let_forget(self, token: bytes) -> None:
+        os.close(self._known.pop(token).descriptor)
+        for member in self._members.values():
+            if member.role == FRONT and member.is_up:
+                member.tell(control.FORGET, token)
+
     def _welcome_all(self) -> None:
         members = self._members.values()
         said = [member.value for member in members if member.value is not None]
@@ -176,6 +241,8 @@ class Keeper:
             del self._members[key]
             self._left = merged([self._left, counted(member.page)])
         self._links = {pair for pair in self._links if member not in pair}
+        for known in self._known.values():
+            known.is_known_to(member)
         member.is_up = False
         member.close()
         if self._is_stopping:

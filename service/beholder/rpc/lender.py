@@ -93,7 +93,7 @@ class Lender:
             async with asyncio.timeout(SILENCE_S):
                 wish = wish_from(await loop.sock_recv(connection, MAX_PACKET_BYTES))
             if wish is not None:
-                region = self._lend(connection, wish)
+                region = await self._lend(connection, wish)
             if region is not None:
                 await loop.sock_recv(connection, 1)  # its end, or something that nobody should say
         except (OSError, TimeoutError):
@@ -103,9 +103,9 @@ class Lender:
             if region is not None and not self._is_stopping:
                 await asyncio.to_thread(self._regions.take_back, region)
 
-    def _lend(self, connection: socket.socket, size_bytes: int) -> Region | None:
+    async def _lend(self, connection: socket.socket, size_bytes: int) -> Region | None:
         try:
-            region = self._regions.lend(size_bytes)
+            region = await asyncio.to_thread(self._regions.lend, size_bytes)
         except (BeholderError, OSError) as error:
             _refuse(connection, str(error))
             return None
@@ -113,7 +113,7 @@ class Lender:
         try:
             region.hand_out(lambda fd: socket.send_fds(connection, [offer], [fd]))
         except OSError:
-            self._regions.take_back(region)
+            await asyncio.to_thread(self._regions.take_back, region)
             raise
         return region
 

@@ -17,7 +17,8 @@ from beholder.lease import TOKEN_BYTES
 from beholder.v1 import samples_pb2
 
 MAX_REGIONS = 256
-"""Each costs two file descriptors, the mapping's and the connection's, and many systems allow a process 1,024."""
+"""Each costs up to three file descriptors, the mapping's, the connection's and one to hand out to processes that start
+later, and many systems allow a process 1,024."""
 LEAST_BYTES = MIB
 """Less than this is lent only to who wants no more."""
 FREED_BYTES = 2 * MIB
@@ -26,31 +27,30 @@ OFF = "this server lends no memory: start it with BEHOLDER_SHM=PATH, or send the
 
 
 class Region:
-    """One piece of memory that is lent; `read` and `close` are thread-safe.
+    """One piece of memory that is lent; `read`, `free` and `close` are thread-safe.
+
+    Args:
+        token: names it in requests.
+        fd: of the memory; owned from here on.
 
     Raises:
         OSError: there is no memory or file descriptor left.
     """
 
-    def __init__(self, size_bytes: int) -> None:
-        import fcntl  # here, for systems that have none and lend nothing
-
-        self.token, self.size_bytes = secrets.token_bytes(TOKEN_BYTES), size_bytes
-        self._fd = os.memfd_create("beholder-images", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    def __init__(self, token: bytes, size_bytes: int, fd: int) -> None:
+        self.token, self.size_bytes, self.fd = token, size_bytes, fd
         try:
-            os.ftruncate(self._fd, size_bytes)
-            fcntl.fcntl(self._fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
-            self._memory = mmap.mmap(self._fd, size_bytes)  # never written to, but what is read-only can't free pages
-        except (OSError, OverflowError):
-            os.close(self._fd)
+            self._memory = mmap.mmap(fd, size_bytes)  # never written to, but what is read-only can't free pages
+        except OSError:
+            os.close(fd)
             raise
 
     def hand_out(self, give: Callable[[int], object]) -> None:
-        """Call `give` with the file descriptor, once."""
+        """Call `give` with the file descriptor, once; it is closed after that."""
         try:
-            give(self._fd)
+            give(self.fd)
         finally:
-            os.close(self._fd)
+            os.close(self.fd)
 
     def read(self, offset: int, size_bytes: int) -> bytes | None:
         """Copy bytes that lie within the region; None once it is closed."""
@@ -59,14 +59,17 @@ class Region:
         except ValueError:
             return None
 
-    def close(self) -> None:
-        """Free all pages, whoever still holds the memory, and let go of it; takes a while.
+    def free(self) -> None:
+        """Free all pages, whoever still holds the memory; takes a while.
 
         Pages count for whom first touched them, and reading one that was never written touches it: a borrower that kept
         them would otherwise make this process's memory grow with each region that it borrows.
         """
         for start in range(0, self.size_bytes, FREED_BYTES):
             self._memory.madvise(mmap.MADV_REMOVE, start, min(FREED_BYTES, self.size_bytes - start))
+
+    def close(self) -> None:
+        """Let go of the memory."""
         self._memory.close()
 
 
@@ -76,11 +79,12 @@ class Regions:
     Args:
         max_bytes: of all regions together; 0 lends nothing.
         max_request_bytes: of what one request may name.
+        server_id: of the server, where another process of it lends; empty makes a new one.
     """
 
-    def __init__(self, max_bytes: int, max_request_bytes: int) -> None:
+    def __init__(self, max_bytes: int, max_request_bytes: int, server_id: bytes = b"") -> None:
         self.max_bytes, self.max_request_bytes = max_bytes, max_request_bytes
-        self.server_id = secrets.token_bytes(TOKEN_BYTES)
+        self.server_id = server_id or secrets.token_bytes(TOKEN_BYTES)
         self._lock = threading.Lock()
         self._lent: dict[bytes, Region] = {}
 
@@ -111,19 +115,51 @@ class Regions:
                 raise QueueFull(f"{MAX_REGIONS} regions are lent; that is the limit")
             if left < min(size_bytes, LEAST_BYTES):
                 raise QueueFull(f"{left / MIB:g} MiB of {self.max_bytes / MIB:g} are left (BEHOLDER_SHM_MB)")
-            region = Region(min(size_bytes, left))
+            size_bytes = min(size_bytes, left)
+            region = Region(secrets.token_bytes(TOKEN_BYTES), size_bytes, _sealed(size_bytes))
             self._lent[region.token] = region
         return region
 
     def take_back(self, region: Region) -> None:
-        """Let go of a region and forget it."""
-        region.close()
+        """Free a region and forget it."""
+        region.free()
+        self.forget(region.token)
+
+    def know(self, token: bytes, size_bytes: int, fd: int) -> None:
+        """Let requests name a region that another process of this server lends; `fd` is owned from here on.
+
+        Raises:
+            OSError: the system has no memory or file descriptor left.
+        """
+        region = Region(token, size_bytes, fd)
+        region.hand_out(lambda _: None)  # the mapping is enough
         with self._lock:
-            self._lent.pop(region.token, None)
+            self._lent[token] = region
+
+    def forget(self, token: bytes) -> None:
+        """Let requests name a region no more."""
+        with self._lock:
+            region = self._lent.pop(token, None)
+        if region is not None:
+            region.close()
 
     def find(self, token: bytes) -> Region | None:
         """Return a region that is lent; None where this token names none."""
         return self._lent.get(token)
+
+
+def _sealed(size_bytes: int) -> int:
+    """Make a file without a name whose size nobody can change, and return its descriptor."""
+    import fcntl  # here, for systems that have none and lend nothing
+
+    fd = os.memfd_create("beholder-images", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        os.ftruncate(fd, size_bytes)
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+    except (OSError, OverflowError):
+        os.close(fd)
+        raise
+    return fd
 
 
 class Reader:

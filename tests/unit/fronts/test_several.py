@@ -1,12 +1,24 @@
 """What each of several processes is told, and the address that they share."""
 
+import signal
 import socket
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from beholder.config import Config, config_from
 from beholder.errors import ConfigError
 from beholder.several import Description, _of_engine, reserved, serve, shared_out
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """Leave signals as they were."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_limits_are_those_of_all_fronts_together() -> None:
@@ -70,6 +82,8 @@ def test_an_address_of_another_machine_is_refused() -> None:
         pass
 
 
-def test_memory_that_is_lent_goes_with_one_process_only() -> None:
-    with pytest.raises(ConfigError, match="BEHOLDER_SHM"):
-        serve(Config(fronts=1, shm="socket"))
+def test_a_socket_that_cant_be_had_stops_the_start(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    with pytest.raises(ConfigError, match=r"BEHOLDER_SHM: can't listen on .*file of this name that is no socket"):
+        serve(Config(fronts=1, address="127.0.0.1:0", metrics_address="127.0.0.1:0", shm=str(path)))
