@@ -26,7 +26,7 @@ def test_goodput_at_three_times_the_capacity_is_nine_tenths_of_the_peak(
 ) -> None:
     at = {load: goodput("", machine, callers, load) for load in (1.0, 1.5, 3.0)}
     assert at[3.0] >= 0.9 * max(at.values())
-    assert at[3.0] >= 0.75
+    assert at[3.0] >= 0.95
 
 
 def test_graphs_that_share_a_device_keep_their_goodput_and_get_their_share_of_it() -> None:

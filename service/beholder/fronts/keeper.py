@@ -119,7 +119,10 @@ class Keeper:
         Returns:
             Whether those that are there know it by now.
         """
-        known = _Known(token, size_bytes, os.dup(descriptor))
+        try:
+            known = _Known(token, size_bytes, os.dup(descriptor))
+        except OSError:  # none is left
+            return False
         self._events.put((control.KNOW, None, known))
         return known.by_all.wait(KNOWN_S)
 
@@ -223,7 +226,10 @@ class Keeper:
         known.is_known_to()  # where there is none
 
     def _let_forget(self, token: bytes) -> None:
-        os.close(self._known.pop(token).descriptor)
+        known = self._known.pop(token, None)
+        if known is None:
+            return
+        os.close(known.descriptor)
         for member in self._members.values():
             if member.role == FRONT and member.is_up:
                 member.tell(control.FORGET, token)

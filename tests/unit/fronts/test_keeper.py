@@ -1,5 +1,8 @@
-"""Whom the parent links with whom."""
+"""Whom the parent links with whom, and whom it tells of memory that is lent."""
 
+import os
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,3 +66,44 @@ def test_a_link_that_breaks_between_two_that_live_is_made_again(
     assert what == RELINK
     keeper._handle(what, None, value)  # type: ignore[arg-type]
     assert [len(one.told) for one in (engine, *fronts)] == [3, 1, 2]
+
+
+@pytest.fixture
+def descriptor() -> Iterator[int]:
+    ours, theirs = os.pipe()
+    yield ours
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_memory_is_known_once_all_fronts_that_are_there_said_so(
+    keeper: Keeper, fronts: list[FakeMember], descriptor: int
+) -> None:
+    keeper._handle(control.BUILT, fronts[0], None)  # type: ignore[arg-type]
+    found = list[bool]()
+    lender = threading.Thread(target=lambda: found.append(keeper.know(b"token", 7, descriptor)))
+    lender.start()
+    what, _, known = keeper._events.get(timeout=10)
+    keeper._handle(what, None, known)  # type: ignore[arg-type]
+    assert not known.by_all.is_set()
+    keeper._handle(control.BUILT, fronts[1], None)  # type: ignore[arg-type]
+    keeper._handle(control.KNOWN, fronts[0], b"token")  # type: ignore[arg-type]
+    assert known.by_all.is_set()
+    lender.join()
+    assert found == [True]
+    assert [front.told for front in fronts] == [[(control.KNOW, (b"token", 7))]] * 2
+    keeper.forget(b"token")
+    for what, _, value in (keeper._events.get(timeout=10), (control.FORGET, None, b"never lent")):
+        keeper._handle(what, None, value)  # type: ignore[arg-type]
+    assert [front.told[1:] for front in fronts] == [[(control.FORGET, b"token")]] * 2
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(known.descriptor)
+
+
+def test_who_does_not_say_so_is_not_waited_for_for_long(
+    keeper: Keeper, fronts: list[FakeMember], descriptor: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("beholder.fronts.keeper.KNOWN_S", 0.01)
+    keeper._handle(control.BUILT, fronts[0], None)  # type: ignore[arg-type]
+    assert not keeper.know(b"token", 7, descriptor)
+    assert not keeper.know(b"token", 7, -1)
