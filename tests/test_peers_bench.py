@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -31,13 +32,15 @@ ABOUT |= {"in_flight": 16, "seconds": 5.0, "rounds": 2, "load_before": 0.1}
 
 
 def measured(per_s: float, cpu_ms: float, **more: Any) -> dict[str, Any]:
-    found = {"per_s": per_s, "cpu_ms": cpu_ms, "client_cpu_ms": 0.5, "p50_ms": 10.0, "p99_ms": 20.0, "rss_mb": 200.0}
-    found |= {"pss_mb": 100.0, "processes": 1, "score_error": 0.0, "start_s": 1.0, "idle": 0.01, "stop_s": 1.0}
-    return found | {"is_killed": False, "neighbours": {"cancelled": 15, "right": 32, "later_right": 4}} | more
+    found = {"per_s": per_s, "cpu_ms": cpu_ms, "client_cpu_ms": 0.5, "p50_ms": 10.0, "p99_ms": 20.0}
+    return found | {"score_error": 0.0} | more
 
 
-def entry(name: str, *rounds: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"name": name, "wire": "a wire", "settings": "its settings", "rounds": list(rounds), **more}
+def entry(name: str, *rounds: dict[str, Any], failed: str = "", **alone: Any) -> dict[str, Any]:
+    its = {"rss_mb": 200.0, "pss_mb": 100.0, "processes": 1, "start_s": 1.0, "idle": 0.01, "stop_s": 1.0}
+    its |= {"is_killed": False, "neighbours": {"cancelled": 15, "right": 32, "later_right": 4}} | alone
+    made = {"name": name, "wire": "a wire", "settings": "its settings"}
+    return made | ({"loads": {}, "failed": failed} if failed else {"loads": {str(IN_FLIGHT): rounds}, "alone": its})
 
 
 def page(**peers: dict[str, Any]) -> str:
@@ -55,15 +58,17 @@ def test_the_page_orders_by_cpu_and_compares_within_rounds() -> None:
     ours = entry("Beholder", measured(100.0, 10.0), measured(50.0, 11.0))
     text = page(beholder=ours, quick=entry("Quick", measured(200.0, 9.0), measured(50.0, 9.0)))
     assert text.index("| Quick |") < text.index("| Beholder |")
-    assert row(text, "Quick")[1:4] == ["125.0", "1.50", "9.00"]
+    assert row(text, "Quick")[1:5] == ["125.0", "1.50 (1.25 to 1.75)", "9.00", "0.86 (0.84 to 0.88)"]
+    assert row(text, "Beholder")[1:5] == ["75.0", "", "10.50", ""]
     assert row(text, "the job in threads, no server")[1] == "150.0"
 
 
 def test_the_page_says_where_others_do_better() -> None:
     ours = entry("Beholder", measured(100.0, 10.0))
-    text = page(beholder=ours, small=entry("Small", measured(90.0, 12.0, pss_mb=50.0)))
+    text = page(beholder=ours, small=entry("Small", measured(90.0, 12.0), pss_mb=50.0))
     assert "- less memory (PSS): Small\n" in text
     assert "- less CPU each" not in text
+    assert "- less idle CPU" not in text
     assert "- nowhere in this run" in page(beholder=ours)
 
 
@@ -79,12 +84,18 @@ def test_a_busy_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "**The machine was busy with other work meanwhile**" in page()
 
 
-def test_neighbours_and_kills_add_up_over_rounds() -> None:
-    bad = measured(1.0, 1.0, is_killed=True, neighbours={"cancelled": 16, "right": 30, "silent": 2, "later_failed": 4})
-    text = page(bad=entry("Bad", measured(1.0, 1.0), bad))
-    found = [line for line in text.splitlines() if line.startswith("| Bad |")]
-    assert found[-1] == "| Bad | 31 | 62 of 64 | 0 | 0 | 2 | 4 of 8 |"
-    assert "killed 1 of 2 times" in found[1]
+def test_a_round_in_which_one_server_was_slow_decides_nothing() -> None:
+    ours = entry("Beholder", measured(100.0, 10.0), measured(100.0, 10.0), measured(50.0, 20.0))
+    same = entry("Same", measured(101.0, 10.1), measured(40.0, 25.0), measured(50.0, 20.0))
+    assert "- nowhere in this run" in page(beholder=ours, same=same)
+
+
+def test_neighbours_and_kills_are_told() -> None:
+    found = {"cancelled": 16, "right": 30, "silent": 2, "later_failed": 4}
+    text = page(bad=entry("Bad", measured(1.0, 1.0), is_killed=True, neighbours=found))
+    rows = [line for line in text.splitlines() if line.startswith("| Bad |")]
+    assert rows[-1] == "| Bad | 16 | 30 of 32 | 0 | 0 | 2 | 0 of 4 |"
+    assert "1.0, killed" in rows[1]
 
 
 def test_scores_that_differ_are_told() -> None:
@@ -127,19 +138,30 @@ def test_names_of_packages_are_read_from_pins() -> None:
     assert told(PEERS["triton"])[:2] == ["nvidia-pytriton", "numpy"]
 
 
-def ladder(*points: tuple[float, float]) -> dict[str, Any]:
-    counts = zip(LADDER, points, strict=True)
-    return {"ladder": {str(count): measured(rate, 10.0, p99_ms=p99) for count, (p99, rate) in counts}}
+def loaded(name: str, *points: tuple[float, float]) -> dict[str, Any]:
+    """Return a server by the (p99, rate) of each number of calls in flight."""
+    counts = zip(sorted((*LADDER, IN_FLIGHT)), points, strict=True)
+    loads = {str(count): [measured(rate, 10.0, p99_ms=p99)] for count, (p99, rate) in counts}
+    return entry(name, measured(1.0, 1.0)) | {"loads": loads}
 
 
 def test_rates_are_compared_at_equal_p99() -> None:
-    ours = measured(100.0, 10.0, p99_ms=80.0, **ladder((10, 40), (20, 80), (40, 90), (160, 100)))
-    other = measured(100.0, 10.0, p99_ms=160.0, **ladder((20, 40), (40, 60), (80, 80), (320, 110)))
-    text = page(beholder=entry("Beholder", ours), other=entry("Other", other))
+    ours = loaded("Beholder", (10, 40), (20, 80), (40, 90), (80, 100), (160, 100))
+    other = loaded("Other", (20, 40), (40, 60), (80, 80), (160, 100), (320, 110))
+    text = page(beholder=ours, other=other)
     found = [line for line in text.splitlines() if line.startswith("| Other |")]
     assert found[1] == "| Other | 40, 20 | 60, 40 | 80, 80 | 100, 160 | 110, 320 |"
     assert found[2] == "| Other | none | 40 | 60 | 80 | 100 |"
     assert "2.00 of Other within 20 ms; 1.50 of Other within 40 ms; 1.25 of Other within 80 ms" in text
+
+
+def test_one_that_failed_in_the_middle_is_not_compared_at_equal_p99() -> None:
+    ours = loaded("Beholder", (10, 40), (20, 80), (40, 90), (80, 100), (160, 100))
+    gone = entry("Gone", measured(90.0, 10.0)) | {"failed": "a call failed"}
+    text = page(beholder=ours, gone=gone)
+    assert row(text, "Gone")[1] == "90.0"
+    assert "Gone, " not in text
+    assert "- Gone: a call failed\n" in text
 
 
 def test_a_rate_within_a_p99_lies_on_the_line_between_neighbours() -> None:
@@ -268,6 +290,25 @@ def test_neighbours_are_counted_by_what_they_get() -> None:
     peer = PEERS["mosec"]
     found = asyncio.run(neighbours(slow, peer, [Question(b"0.5", 0.5), Question(b"0.25", 0.5)], 1e6))
     assert found == {"cancelled": 16, "right": 16, "wrong": 16, "later_right": 2, "later_wrong": 2}
+
+
+def test_a_held_server_takes_no_processor_time_and_goes_on(tmp_path: Path) -> None:
+    program = "while True: pass"
+    with processes.running([sys.executable, "-c", program], {}, tmp_path, tmp_path / "log") as server:
+
+        def spent(seconds: float) -> float:
+            before = server.usage().cpu_s
+            time.sleep(seconds)
+            return server.usage().cpu_s - before
+
+        assert spent(1.0) > 0
+        server.pause()
+        assert spent(0.5) == 0
+        server.go_on()
+        assert spent(1.0) > 0
+        server.pause()
+        _, is_killed = server.stop()
+        assert not is_killed
 
 
 def test_all_that_a_server_starts_is_found_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

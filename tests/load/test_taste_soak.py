@@ -129,8 +129,9 @@ class Soak:
     def measure(self) -> None:
         """Note what the server takes of memory."""
         with urllib.request.urlopen(f"http://{self.server.metrics_address}/metrics", timeout=30) as page:
-            found = re.search(r"^beholder_taste_memory_bytes (\S+)$", page.read().decode(), re.MULTILINE)
-        assert found
+            text = page.read().decode()
+        found = re.search(r"^beholder_taste_memory_bytes (\S+)$", text, re.MULTILINE)
+        assert found, f"no taste_memory_bytes in {len(text)} characters that end in {text[-500:]!r}"
         self.memory_bytes.append(int(float(found[1])))
         if self.killed_s:
             self.rss_bytes.append(psutil.Process(self.server.process.pid).memory_info().rss)

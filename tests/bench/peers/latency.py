@@ -5,10 +5,8 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from bench.peers.load import IN_FLIGHT, LADDER
 from bench.scorer_report import table
 
-COUNTS = sorted((*LADDER, IN_FLIGHT))
 Point = tuple[float, float]
 """(p99 in milliseconds, answers per second)."""
 
@@ -20,10 +18,12 @@ def middle(rounds: Iterable[Mapping[str, Any]], key: str) -> float:
 
 def told(shown: Mapping[str, Any], ours: str) -> Iterator[str]:
     """Yield the tables, where there is something to make them of."""
-    curves = {key: points(entry["rounds"]) for key, entry in shown.items() if "ladder" in entry["rounds"][0]}
-    if not curves:
+    counts = sorted({int(count) for entry in shown.values() for count in entry["loads"]})
+    complete = {key: entry["loads"] for key, entry in shown.items() if len(entry["loads"]) == len(counts)}
+    if len(counts) < 2:
         return
-    head = ("requests/s, p99 ms by calls in flight", *map(str, COUNTS))
+    curves = {key: [_point(loads[str(count)]) for count in counts] for key, loads in complete.items()}
+    head = ("requests/s, p99 ms by calls in flight", *map(str, counts))
     rows = [[shown[key]["name"], *(f"{rate:.0f}, {p99:.0f}" for p99, rate in curve)] for key, curve in curves.items()]
     yield table(head, rows)[0] + "\n\n"
     if ours not in curves:
@@ -38,12 +38,8 @@ def told(shown: Mapping[str, Any], ours: str) -> Iterator[str]:
     yield "\n"
 
 
-def points(rounds: Sequence[Mapping[str, Any]]) -> list[Point]:
-    """Return what a server does at each number of calls in flight, in medians over rounds."""
-    by_count = {
-        count: rounds if count == IN_FLIGHT else [one["ladder"][str(count)] for one in rounds] for count in COUNTS
-    }
-    return [(middle(its, "p99_ms"), middle(its, "per_s")) for its in by_count.values()]
+def _point(rounds: Sequence[Mapping[str, Any]]) -> Point:
+    return middle(rounds, "p99_ms"), middle(rounds, "per_s")
 
 
 def rate_at(curve: Sequence[Point], p99_ms: float) -> float:

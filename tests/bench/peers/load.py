@@ -19,8 +19,7 @@ from bench.peers.processes import Running
 
 IN_FLIGHT = 16
 LADDER = (2, 4, 8, 32)
-"""Other numbers in flight, each for a part of the time, for rates and latencies that go together."""
-LADDER_PART = 0.5
+"""Other numbers in flight, one in each round, for rates and latencies that go together."""
 RAMP_S = 0.5
 """Answers before this count for CPU time only: the pipeline fills."""
 BURST = 48
@@ -75,7 +74,7 @@ async def closed_loop(
     """
     line = itertools.cycle(questions)
     answers: list[tuple[float, float, bytes, float]] = []
-    before, own_s, started = server.usage(), time.process_time(), time.perf_counter()
+    cpu_s, own_s, started = server.usage().cpu_s, time.process_time(), time.perf_counter()
 
     async def caller() -> None:
         while (sent := time.perf_counter()) < started + seconds:
@@ -91,13 +90,10 @@ async def closed_loop(
         first = errors.exceptions[0]
         raise RuntimeError(f"a call failed under load: {told(first)}") from first
     own_s = time.process_time() - own_s
-    after = server.usage()
+    cpu_s = server.usage().cpu_s - cpu_s
     return _rates(answers, started + RAMP_S, started + seconds) | {
-        "cpu_ms": (after.cpu_s - before.cpu_s) / len(answers) * 1e3,
+        "cpu_ms": cpu_s / len(answers) * 1e3,
         "client_cpu_ms": own_s / len(answers) * 1e3,
-        "rss_mb": after.rss_mb,
-        "pss_mb": after.pss_mb,
-        "processes": after.processes,
         "score_error": max(abs(peer.score(answer) - expected) for _, _, answer, expected in answers),
     }
 
@@ -108,16 +104,6 @@ def _rates(answers: Sequence[tuple[float, float, bytes, float]], first: float, l
         raise RuntimeError(f"no answer came in {last - first:.1f} s")
     p50, p99 = np.quantile(latencies_ms, [0.5, 0.99])
     return {"per_s": len(latencies_ms) / (last - first), "p50_ms": float(p50), "p99_ms": float(p99)}
-
-
-async def ladder(
-    call: Call, peer: Peer, questions: Sequence[Question], server: Running, seconds: float
-) -> dict[str, Any]:
-    """Return what `closed_loop` finds with more and fewer calls in flight, by their number."""
-    found = {}
-    for count in LADDER:
-        found[str(count)] = await closed_loop(call, peer, questions, server, LADDER_PART * seconds + RAMP_S, count)
-    return found
 
 
 async def idle(server: Running, seconds: float) -> float:

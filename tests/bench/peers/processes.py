@@ -87,13 +87,21 @@ class Running:
                 rss, pss, count = rss + memory.rss, pss + memory.pss, count + 1
         return Usage(cpu_s, rss / MIB, pss / MIB, count)
 
+    def pause(self) -> None:
+        """Hold all processes where they are: they take no processor time until they go on."""
+        self._send(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let all processes run again."""
+        self._send(signal.SIGCONT)
+
     def stop(self) -> tuple[float, bool]:
         """Send SIGTERM to the first process, and SIGKILL to what is left.
 
         Returns:
             Seconds, and whether anything had to be killed.
         """
-        self.members()
+        self.go_on()
         started = time.monotonic()
         if self._leader.poll() is None:
             self._leader.send_signal(signal.SIGTERM)
@@ -107,6 +115,11 @@ class Running:
         self._leader.wait()
         psutil.wait_procs(left, timeout=STOP_S)
         return time.monotonic() - started, bool(left)
+
+    def _send(self, number: signal.Signals) -> None:
+        for process in self.members():
+            with contextlib.suppress(psutil.Error):
+                process.send_signal(number)
 
     def _is_marked(self, process: psutil.Process) -> bool:
         with contextlib.suppress(OSError):

@@ -6,14 +6,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bench.peers import latency
 from bench.peers.latency import middle
+from bench.peers.load import IN_FLIGHT
 from bench.peers.peer import ROUNDING
 from bench.scorer_report import table
 from server_process import REPO
 
 KEPT, PAGE = REPO / "docs" / "peers.json", REPO / "docs" / "peers.md"
 OURS = "beholder"
+MARGIN = 0.02
+IDLE_MARGIN = 0.003
+"""Above a tick of /proc, 10 ms, in the time that idle servers are watched."""
+NOWHERE = "- nowhere in this run, by these measures\n"
 HEAD = """\
 # Beholder beside other servers
 
@@ -48,15 +55,20 @@ HOW = """\
 
     PYTHONPATH=tests python -m bench.peers --folder DIR
 
-(`make peers`) installs each server into an environment of its own under DIR and measures; only one runs at a time. It
-is ready when it gives the first right answer, warmed up for two seconds, then loaded. CPU time is that of all its
-processes, from `/proc`, the children that ended included; requests/s and latencies leave out the first half second.
-Memory is taken right after the load: RSS counts shared pages once for each process, PSS divides them. Idle CPU is
-measured after all load, over four seconds. To stop: from a SIGTERM to the first process until the last is gone; what is
-left after 15 s is killed. Medians over rounds. Scores are compared with those of the job done alone, every answer.
+(`make peers`) installs each server into an environment of its own under DIR and measures. First each alone: started,
+ready when it gives the first right answer, loaded for two seconds, its memory taken (RSS counts shared pages once for
+each process, PSS divides them), left idle for four seconds, given calls that are cancelled, stopped: from a SIGTERM to
+the first process until the last is gone; what is left after 15 s is killed.
 
-After the load each server is given 2, 4, 8 and 32 calls in flight, each for half the time: rate and p99 that go
-together. Between those numbers, what a server does at a p99 is read off the line between its neighbours.
+Then in turn: all run, each held by SIGSTOP while another is asked, and every round asks each after the other, beginning
+with another one. So what the machine has to give at a moment is the same for all of a round. After four rounds all are
+started anew: how its memory happens to lie makes a process some per cent faster or slower. Requests/s, CPU time and
+latencies are medians over rounds; "÷ Beholder" is the median of the ratios within rounds, with the middle half of them.
+CPU time is that of all processes of a server, from `/proc`, the children that ended included; requests/s and latencies
+leave out the first half second. Scores are compared with those of the job done alone, every answer.
+
+Every round also has 2, 4, 8 or 32 calls in flight, in turn: rate and p99 that go together. Between those numbers, what
+a server does at a p99 is read off the line between its neighbours.
 
 Neighbours: 48 calls at once, of which every third is cancelled, at moments spread over the time that all of them take;
 counted is what the 32 others get within 20 s, and four calls afterwards. gRPC calls are cancelled on the wire; over
@@ -81,7 +93,7 @@ def page(kept: Mapping[str, Any]) -> str:
 
 def _job(scorer: str, found: Mapping[str, Any], in_flight: int) -> str:
     peers = found["peers"]
-    shown = {key: entry for key, entry in peers.items() if entry["rounds"]}
+    shown = {key: entry for key, entry in peers.items() if _rounds(entry)}
     low, high = found["kb"]
     head = f"## `{scorer}`\n\n{found['job']}; 512x512 JPEGs of {low} to {high} kB, {in_flight} calls in flight.\n\n"
     parts = [head, _speed(shown, found["plain"]), "\n", _found(shown), *latency.told(shown, OURS), _room(shown), "\n"]
@@ -89,18 +101,19 @@ def _job(scorer: str, found: Mapping[str, Any], in_flight: int) -> str:
 
 
 def summary(found: Mapping[str, Any]) -> str:
-    """Tell one round in one line."""
+    """Tell one measurement in one line."""
     text = f"{found['per_s']:7.1f}/s {found['cpu_ms']:7.2f} ms CPU"
-    if "p50_ms" in found:
-        text += f", p50 {found['p50_ms']:.0f} p99 {found['p99_ms']:.0f} ms, PSS {found['pss_mb']:.0f} MiB"
-        text += f", idle {found['idle']:.1%}, neighbours {found['neighbours']}"
-    return text
+    return text + (f", p50 {found['p50_ms']:.0f} p99 {found['p99_ms']:.0f} ms" if "p50_ms" in found else "")
 
 
-def verdict(rounds: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Add up what the neighbours of cancelled calls got in all rounds."""
-    keys = {key for one in rounds for key in one["neighbours"]}
-    return {key: sum(one["neighbours"].get(key, 0) for one in rounds) for key in keys}
+def _rounds(entry: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    found: Sequence[Mapping[str, Any]] = entry["loads"].get(str(IN_FLIGHT), [])
+    return found
+
+
+def _ratios(rounds: Sequence[Mapping[str, Any]], ours: Sequence[Mapping[str, Any]], key: str) -> list[float]:
+    """Return a value over Beholder's of the same round; one that failed in the middle has fewer rounds."""
+    return [one[key] / our[key] for one, our in zip(rounds, ours, strict=False)]
 
 
 def _about(about: Mapping[str, Any]) -> str:
@@ -115,27 +128,41 @@ def _about(about: Mapping[str, Any]) -> str:
 
 
 def _speed(shown: Mapping[str, Any], plain: Sequence[Mapping[str, Any]]) -> str:
-    rows = []
-    if plain:
-        rate, cpu = middle(plain, "per_s"), middle(plain, "cpu_ms")
-        rows.append(["the job in threads, no server", f"{rate:.1f}", "", f"{cpu:.2f}", *[""] * 4])
-    ours = shown.get(OURS, {"rounds": []})["rounds"]
-    for entry in sorted(shown.values(), key=lambda entry: middle(entry["rounds"], "cpu_ms")):
-        rounds = entry["rounds"]
-        ratios = [one["per_s"] / our["per_s"] for one, our in zip(rounds, ours, strict=False)]
+    ours = _rounds(shown[OURS]) if OURS in shown else []
+
+    def beside(rounds: Sequence[Mapping[str, Any]]) -> list[str]:
+        cells = list[str]()
+        for key, digits in (("per_s", 1), ("cpu_ms", 2)):
+            ratios = _ratios(rounds, ours, key)
+            low, half, high = np.quantile(ratios, [0.25, 0.5, 0.75]) if ratios else (0, 0, 0)
+            told = f"{half:.2f} ({low:.2f} to {high:.2f})" if ratios else ""
+            cells += [f"{middle(rounds, key):.{digits}f}", "" if rounds is ours else told]
+        return cells
+
+    rows = [["the job in threads, no server", *beside(plain), *[""] * 4]] if plain else []
+    for entry in sorted(shown.values(), key=lambda entry: middle(_rounds(entry), "cpu_ms")):
+        rounds = _rounds(entry)
         rows.append(
             [
                 entry["name"],
-                f"{middle(rounds, 'per_s'):.1f}",
-                f"{statistics.median(ratios):.2f}" if ratios else "",
-                f"{middle(rounds, 'cpu_ms'):.2f}",
+                *beside(rounds),
                 f"{middle(rounds, 'p50_ms'):.0f}",
                 f"{middle(rounds, 'p99_ms'):.0f}",
                 f"{middle(rounds, 'client_cpu_ms'):.2f}",
                 _equal(max(one["score_error"] for one in rounds)),
             ]
         )
-    head = ["", "requests/s", "of Beholder's", "CPU ms each", "p50 ms", "p99 ms", "client's CPU ms", "scores"]
+    head = [
+        "",
+        "requests/s",
+        "÷ Beholder",
+        "CPU ms each",
+        "÷ Beholder",
+        "p50 ms",
+        "p99 ms",
+        "client's CPU ms",
+        "scores",
+    ]
     return table(head, rows)[0] + "\n"
 
 
@@ -147,43 +174,45 @@ def _found(shown: Mapping[str, Any]) -> str:
     """Tell where a peer is better than Beholder, in this run's own numbers."""
     if OURS not in shown:
         return ""
-    lines = []
+    mine, lines = shown[OURS], list[tuple[str, list[str]]]()
+    others = {key: entry for key, entry in shown.items() if not key.startswith(OURS)}
     for key, what, is_larger_better in (
         ("per_s", "more requests/s", True),
         ("cpu_ms", "less CPU each", False),
         ("p50_ms", "a lower p50", False),
         ("p99_ms", "a lower p99", False),
-        ("pss_mb", "less memory (PSS)", False),
-        ("idle", "less idle CPU", False),
-        ("start_s", "an earlier first answer", False),
     ):
-        mine = middle(shown[OURS]["rounds"], key)
         sign = 1 if is_larger_better else -1
-        names = [
-            entry["name"]
-            for other, entry in shown.items()
-            if not other.startswith(OURS) and sign * (middle(entry["rounds"], key) - mine) > 0.02 * mine
-        ]
-        if names:
-            lines.append(f"- {what}: {', '.join(names)}\n")
-    told = "".join(lines) or "- nowhere in this run, by these measures\n"
-    return f"**Where others do better** than Beholder, by more than 2 % of its value:\n\n{told}\n"
+        ahead = {
+            entry["name"]: sign * (statistics.median(_ratios(_rounds(entry), _rounds(mine), key)) - 1)
+            for entry in others.values()
+        }
+        lines.append((what, [name for name, by in ahead.items() if by > MARGIN]))
+    for key, what in (("pss_mb", "less memory (PSS)"), ("start_s", "an earlier first answer")):
+        most = (1 - MARGIN) * mine["alone"][key]
+        lines.append((what, [entry["name"] for entry in others.values() if entry["alone"][key] < most]))
+    most = mine["alone"]["idle"] - IDLE_MARGIN
+    lines.append(("less idle CPU", [entry["name"] for entry in others.values() if entry["alone"]["idle"] < most]))
+    told = "".join(f"- {what}: {', '.join(names)}\n" for what, names in lines if names)
+    return (
+        f"**Where others do better** than Beholder, by more than {MARGIN:.0%} of its value (idle: {IDLE_MARGIN:.1%} of "
+        f"a core):\n\n{told or NOWHERE}\n"
+    )
 
 
 def _room(shown: Mapping[str, Any]) -> str:
     rows = []
     for entry in shown.values():
-        rounds = entry["rounds"]
-        killed = sum(one["is_killed"] for one in rounds)
+        alone = entry["alone"]
         rows.append(
             [
                 entry["name"],
-                f"{middle(rounds, 'processes'):.0f}",
-                f"{middle(rounds, 'rss_mb'):.0f}",
-                f"{middle(rounds, 'pss_mb'):.0f}",
-                f"{middle(rounds, 'idle'):.1%}",
-                f"{middle(rounds, 'start_s'):.1f}",
-                f"{middle(rounds, 'stop_s'):.1f}" + (f", killed {killed} of {len(rounds)} times" if killed else ""),
+                f"{alone['processes']}",
+                f"{alone['rss_mb']:.0f}",
+                f"{alone['pss_mb']:.0f}",
+                f"{alone['idle']:.1%}",
+                f"{alone['start_s']:.1f}",
+                f"{alone['stop_s']:.1f}" + (", killed" if alone["is_killed"] else ""),
                 f"{entry['size_mb']}" if "size_mb" in entry else "",
             ]
         )
@@ -203,7 +232,7 @@ def _room(shown: Mapping[str, Any]) -> str:
 def _neighbours(shown: Mapping[str, Any]) -> str:
     rows = []
     for entry in shown.values():
-        found = verdict(entry["rounds"])
+        found = entry["alone"]["neighbours"]
         asked = sum(count for key, count in found.items() if key in ("right", "wrong", "failed", "silent"))
         later = sum(count for key, count in found.items() if key.startswith("later_"))
         cells = [str(found.get(key, 0)) for key in ("cancelled", "right", "wrong", "failed", "silent")]
