@@ -41,6 +41,8 @@ LIMITS = """\
   a GPU. Its wheel is older than its newest release. Its C++ backends on prepared tensors would cost less.
 - KServe and Ray Serve are made for clusters; of KServe only the Python server in the pod runs, without the batcher
   that would stand before it. One machine shows what they cost and not what they are for.
+- The load client runs in Beholder's environment. Pages of libraries that it shares with Beholder and with the bare
+  server, some 25 MiB of each, are not in their PSS; they are in RSS.
 - BentoML, mosec, LitServe and Ray Serve are asked over HTTP/1.1, the others over gRPC. The load client is the same
   program for all; HTTP costs it less than gRPC, and what it costs runs on the same cores as the server.
 - The work inside (decode, crop, resize, session) is the same code for all but Beholder, which has its own, and
