@@ -77,10 +77,12 @@ class House:
         self.loaded = Loaded()
         self.metrics = Metrics()
 
-    def add_graph(self, name: str, run: Run, kind: Kind = Kind.QUALITY, rows: int = 8) -> HeldSession:
+    def add_graph(
+        self, name: str, run: Run, kind: Kind = Kind.QUALITY, rows: int = 8, steps: tuple[Step, ...] = ()
+    ) -> HeldSession:
         session = HeldSession(run)
         roles = ("candidate", "reference") if kind is Kind.FIDELITY else ("candidate",)
-        spec = self._spec(name, kind, "", rows)
+        spec = self._spec(name, kind, "", rows, steps)
         graph = Graph(name, 1, spec, session, roles, rows)
         self.catalog.scorers[name] = spec
         self.loaded.graphs[name] = graph
@@ -118,8 +120,8 @@ class House:
         """Return a series' value, 0 where it does not exist yet."""
         return self.metrics.registry.get_sample_value(name, labels) or 0.0
 
-    def _spec(self, name: str, kind: Kind, encoder: str, rows: int) -> ScorerSpec:
-        image = None if encoder else ImageSpec((), 1, None)
+    def _spec(self, name: str, kind: Kind, encoder: str, rows: int, steps: tuple[Step, ...] = ()) -> ScorerSpec:
+        image = None if encoder else ImageSpec(steps, 1, None)
         return ScorerSpec(
             name=name,
             version=1,

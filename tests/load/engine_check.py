@@ -7,11 +7,13 @@ Threads, locks and the clock are real here, and the machine's own load tells; it
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from beholder.engine.job import Job
 from beholder.errors import CapacityError
+from beholder.inputs.steps import Resize
 from beholder.types import Priority, RawImage, Sample, Score, Tensor
 from fake_scorers import House
 from load.arrivals import Caller, poisson, who
@@ -21,7 +23,8 @@ from load.replica import BEHOLDER, End
 from load.simulator import Ledger, World
 
 COST = GraphCost("asleep", 0.010, 0.010, 4, 0.0003)
-MACHINE = Machine("asleep", (COST,), runners=1, slots=1, threads=2, cores=1, is_cpu=False, helps=True, noise=0.02)
+HELPED = Machine("who prepares runs", (COST,), 1, slots=1, threads=1, cores=1, is_cpu=False, helps=True, noise=0.02)
+MACHINES = (HELPED, replace(HELPED, name="one runner, two that prepare", threads=2, helps=False))
 CALLERS = (
     Caller("now", 0.4, timeout_s=0.25),
     Caller("soon", 0.3, timeout_s=1.0),
@@ -29,9 +32,11 @@ CALLERS = (
 )
 SECONDS = 15.0
 IMAGE = RawImage(np.zeros((16, 16, 3), np.uint8))
+STEPS = (Resize((8, 8), "bilinear"),)
+"""Of a fixed size, so that samples are prepared together, as those of the simulator are."""
 
 
-def real(load: float, seed: int) -> Ledger:
+def real(machine: Machine, load: float, seed: int) -> Ledger:
     """Send the requests to an engine; capacity errors are not tried again here."""
     house, ledger = House(), Ledger()
 
@@ -42,12 +47,12 @@ def real(load: float, seed: int) -> Ledger:
         time.sleep(seconds)
         return {"score": np.zeros(rows, np.float32)}
 
-    house.add_graph("asleep", sleep, rows=COST.max_rows)
-    engine = house.engine(cache_mb=0)
+    house.add_graph("asleep", sleep, rows=COST.max_rows, steps=STEPS)
+    engine = house.engine(cache_mb=0, runners=machine.runners, decode_threads=machine.threads)
     engine.start()
     ledger.batches.clear()
     rng = np.random.default_rng(seed)
-    moments, start = poisson(load * MACHINE.capacity(), SECONDS, rng), engine.clock()
+    moments, start = poisson(load * machine.capacity(), SECONDS, rng), engine.clock()
 
     def close(caller: Caller, sent_s: float, end: End) -> None:
         ledger.callers.append(caller.name)
@@ -57,7 +62,7 @@ def real(load: float, seed: int) -> Ledger:
 
     def answered(job: Job, caller: Caller, sent_s: float) -> None:
         is_scored = isinstance(job.wait(0.0)[0]["asleep"], Score)
-        in_time = engine.clock() <= job.deadline_s
+        in_time = engine.clock() - start - sent_s <= caller.timeout_s
         close(caller, sent_s, (End.GOOD if in_time else End.LATE) if is_scored else End.EXPIRED)
 
     for moment, number in zip(moments.tolist(), who(CALLERS, len(moments), rng), strict=True):
@@ -76,17 +81,18 @@ def real(load: float, seed: int) -> Ledger:
 
 
 def main() -> None:
-    """Print both, by load."""
-    for load in (0.5, 0.9, 1.5, 3.0, 5.0):
-        rng = np.random.default_rng(1)
-        simulated = World(MACHINE, BEHOLDER, 1).run(CALLERS, poisson(load * MACHINE.capacity(), SECONDS, rng))
-        for name, ledger in (("engine", real(load, 1)), ("simulator", simulated)):
-            found = outcome(ledger, CALLERS, SECONDS, MACHINE.capacity())
-            shares = {caller.name: found.share(caller.name, End.GOOD) for caller in CALLERS}
-            p99 = {caller.name: found.latency_ms(caller.name, 99) for caller in CALLERS}
-            print(
-                f"{load:4} {name:10} goodput {found.goodput:.3f} batches of {found.batch_rows:.2f} {shares} p99 {p99}"
-            )
+    """Print both, by machine and load."""
+    for machine in MACHINES:
+        print(machine.name)
+        for load in (0.5, 0.9, 1.5, 3.0, 5.0):
+            rng = np.random.default_rng(1)
+            simulated = World(machine, BEHOLDER, 1).run(CALLERS, poisson(load * machine.capacity(), SECONDS, rng))
+            for name, ledger in (("engine", real(machine, load, 1)), ("simulator", simulated)):
+                found = outcome(ledger, CALLERS, SECONDS, machine.capacity())
+                shares = {caller.name: found.share(caller.name, End.GOOD) for caller in CALLERS}
+                p99 = {caller.name: found.latency_ms(caller.name, 99) for caller in CALLERS}
+                told = f"goodput {found.goodput:.3f} batches of {found.batch_rows:.2f} {shares} p99 {p99}"
+                print(f"{load:4} {name:10} {told}", flush=True)
 
 
 if __name__ == "__main__":

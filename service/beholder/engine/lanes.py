@@ -89,8 +89,9 @@ def lanes_here(config: Config, device: str, graphs: int, clock: Clock, metrics: 
         graphs: how many there will be.
     """
     runners, delay_s = config.runners, config.queue_delay_ms / 1e3
-    # On a GPU a thread that runs a batch only waits, and could prepare meanwhile.
-    takes_help = device == "cpu" and config.decode_threads >= runners
+    # On a GPU a thread that runs a batch only waits, and could prepare meanwhile; more threads than runners prepare
+    # ahead, for the runners.
+    takes_help = device == "cpu" and config.decode_threads == runners
     slots = Slots(runners * (1 if device == "cpu" else max(1, graphs)), clock)
 
     def make(graph: Graph, deliver: Deliver, release: Release) -> Lane:
