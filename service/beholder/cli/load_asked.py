@@ -85,6 +85,8 @@ def check(asked: Asked) -> None:
         raise click.UsageError("--burst wants a --rate between the bursts")
     if asked.bad + asked.deadline[0] + asked.cancel[0] > 1:
         raise click.UsageError("--bad, --deadline and --cancel are more than 100% together")
+    if asked.deadline[0] == 1:
+        raise click.UsageError("--deadline is for a part of the requests; --timeout is the deadline of all others")
     if asked.slo and asked.bad + asked.deadline[0] + asked.cancel[0] == 1:
         raise click.UsageError("--slo judges good requests, and there would be none")
     for name, seconds in (("--for", asked.seconds), ("--timeout", asked.timeout_s)):

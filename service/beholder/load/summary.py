@@ -20,8 +20,8 @@ def keeps_up(leg: dict[str, Any]) -> bool:
 
 
 def knee(legs: Sequence[dict[str, Any]]) -> str:
-    """Say up to which rate the server kept up; empty where no two rates tell."""
-    rates = sorted((leg["rate"], keeps_up(leg)) for leg in legs if leg["rate"])
+    """Say up to which rate the server kept up; empty where no two rates of good requests tell."""
+    rates = sorted((leg["rate"], keeps_up(leg)) for leg in legs if leg["rate"] and leg["good"])
     if len({rate for rate, _ in rates}) < 2:
         return ""
     failing = min((rate for rate, kept in rates if not kept), default=math.inf)

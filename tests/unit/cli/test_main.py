@@ -97,6 +97,7 @@ def test_help_shows_what_to_type_about_tastes(capsys: Captured) -> None:
         (["load", "--rate", "5", "--in-flight", "8"], "want one of --rate, --trace and --in-flight, got --rate and"),
         (["load", "--burst", "9:1s:2s"], "--burst wants a --rate between the bursts"),
         (["load", "--bad", "60%", "--cancel", "50%"], "more than 100% together"),
+        (["load", "--deadline", "100%:50ms"], "--timeout is the deadline of all others"),
         (["load", "--slo", "p99=5ms", "--bad", "100%"], "--slo judges good requests, and there would be none"),
         (["load", "--for", "0s"], "--for: want more than 0 seconds"),
         (["load", "--timeout", "0"], "--timeout: want more than 0 seconds"),

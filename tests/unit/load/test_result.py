@@ -147,6 +147,7 @@ def test_the_knee_is_between_what_was_kept_up_with_and_what_was_not() -> None:
     assert knee([*kept, broken]) == "the knee: the server kept up with 4/s, and not with 10/s"
     assert knee(kept) == "the server kept up with 4/s, the highest rate tried"
     assert knee([broken, broken | {"rate": 20.0}]) == "the server did not keep up with 10/s, the lowest rate tried"
+    assert knee([one | {"good": 0} for one in (broken, broken | {"rate": 20.0})]) == ""
     assert knee(kept[:1]) == ""
 
 
