@@ -23,7 +23,9 @@ from load.replica import BEHOLDER, End
 from load.simulator import Ledger, World
 
 COST = GraphCost("asleep", 0.010, 0.010, 4, 0.0003)
-HELPED = Machine("who prepares runs", (COST,), 1, slots=1, threads=1, cores=1, is_cpu=False, helps=True, noise=0.02)
+HELPED = Machine(
+    "who prepares runs", (COST,), runners=1, slots=1, threads=1, cores=1, is_cpu=False, helps=True, noise=0.02
+)
 MACHINES = (HELPED, replace(HELPED, name="one runner, two that prepare", threads=2, helps=False))
 CALLERS = (
     Caller("now", 0.4, timeout_s=0.25),

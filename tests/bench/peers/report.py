@@ -1,17 +1,18 @@
 """Writes docs/peers.md from docs/peers.json: tables of what the bench measured, and what it does not say."""
 
 import json
-import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from beholder.bench.ratio import Spread
 from bench.peers import latency
 from bench.peers.latency import middle
 from bench.peers.load import IN_FLIGHT
 from bench.peers.peer import ROUNDING
+from bench.performance.words import cell
 from bench.scorer_report import table
 from server_process import REPO
 
@@ -113,9 +114,11 @@ def _rounds(entry: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return found
 
 
-def _ratios(rounds: Sequence[Mapping[str, Any]], ours: Sequence[Mapping[str, Any]], key: str) -> list[float]:
-    """Return a value over Beholder's of the same round; one that failed in the middle has fewer rounds."""
-    return [one[key] / our[key] for one, our in zip(rounds, ours, strict=False)]
+def _beside(rounds: Sequence[Mapping[str, Any]], ours: Sequence[Mapping[str, Any]], key: str) -> Spread:
+    """Return the middle half of a value over Beholder's of the same round; who failed in the middle has fewer."""
+    ratios = [one[key] / our[key] for one, our in zip(rounds, ours, strict=False)]
+    low, median, high = np.quantile(ratios, [0.25, 0.5, 0.75])
+    return Spread(median, low, high)
 
 
 def _about(about: Mapping[str, Any]) -> str:
@@ -135,10 +138,8 @@ def _speed(shown: Mapping[str, Any], plain: Sequence[Mapping[str, Any]]) -> str:
     def beside(rounds: Sequence[Mapping[str, Any]]) -> list[str]:
         cells = list[str]()
         for key, digits in (("per_s", 1), ("cpu_ms", 2)):
-            ratios = _ratios(rounds, ours, key)
-            low, half, high = np.quantile(ratios, [0.25, 0.5, 0.75]) if ratios else (0, 0, 0)
-            told = f"{half:.2f} ({low:.2f} to {high:.2f})" if ratios else ""
-            cells += [f"{middle(rounds, key):.{digits}f}", "" if rounds is ours else told]
+            has_ratio = ours and rounds is not ours
+            cells += [f"{middle(rounds, key):.{digits}f}", cell(_beside(rounds, ours, key)) if has_ratio else ""]
         return cells
 
     rows = [["the job in threads, no server", *beside(plain), *[""] * 4]] if plain else []
@@ -186,8 +187,7 @@ def _found(shown: Mapping[str, Any]) -> str:
     ):
         sign = 1 if is_larger_better else -1
         ahead = {
-            entry["name"]: sign * (statistics.median(_ratios(_rounds(entry), _rounds(mine), key)) - 1)
-            for entry in others.values()
+            entry["name"]: sign * (_beside(_rounds(entry), _rounds(mine), key).median - 1) for entry in others.values()
         }
         lines.append((what, [name for name, by in ahead.items() if by > MARGIN]))
     for key, what in (("pss_mb", "less memory (PSS)"), ("start_s", "an earlier first answer")):
